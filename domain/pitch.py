@@ -17,6 +17,7 @@ PENALTY_AREA_HALF_WIDTH_M = 20.16
 GOAL_AREA_DEPTH_M = 5.5
 GOAL_AREA_HALF_WIDTH_M = 9.16
 PENALTY_SPOT_M = 11.0
+PITCH_POINT_COUNT = 32
 # half the chord that the penalty arc cuts from the area's line: sqrt(9.15^2 - 5.5^2)
 PENALTY_ARC_HALF_CHORD_M = 7.312
 
@@ -73,7 +74,9 @@ class Pitch:
 
     def lines(self, step_m: float = 0.5) -> list[NDArray[np.float64]]:
         """Every painted line as a polyline (n, 2) in metres with a point each `step_m` metres."""
-        return [_resample(np.array(corners), step_m) for corners in self._corners()] + self._arcs(step_m)
+        return [_resample(np.array(corners), step_m) for corners in self._corners()] + self._arcs(
+            step_m
+        )
 
     def _corners(self) -> list[list[tuple[float, float]]]:
         x, y = self.half_length_m, self.half_width_m
@@ -99,7 +102,7 @@ class Pitch:
         return [circle, left, left * [-1.0, 1.0]]
 
     def contains(self, xy: NDArray[np.float64], margin_m: float = 0.0) -> NDArray[np.bool_]:
-        """Whether each point of an array (n, 2) lies on the pitch, or at most `margin_m` outside."""
+        """Whether each point of an array (n, 2) lies on the pitch, or `margin_m` outside."""
         limits = np.array([self.half_length_m, self.half_width_m]) + margin_m
         return np.asarray((np.abs(xy) <= limits).all(axis=1))
 

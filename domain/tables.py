@@ -1,7 +1,7 @@
 """The tables that stages leave: their columns, types, nullability and legal ranges.
 
-Metres and seconds; the pitch's origin is the centre spot, x runs along the touchline to the right
-as the main camera sees it, y away from that camera, z up. Pixels are source pixels, x right, y down.
+Metres and seconds; the origin is the centre spot, x runs along the touchline to the right
+as the main camera sees it, y away from that camera, z up. Pixels are source pixels, y down.
 A schema is a contract: change it only together with `SCHEMA_VERSION`.
 """
 
@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from domain.errors import TableError
+from domain.pitch import PITCH_POINT_COUNT
 
 SCHEMA_VERSION = 1
 APPEARANCE_SIZE = 64
-PITCH_POINTS = 32
+
 
 VIEWS = ("wide", "close", "other")
 ROLES = ("player", "goalkeeper", "referee", "ball")
@@ -50,12 +51,16 @@ _bool, _str = pa.bool_(), pa.string()
 _homography = pa.list_(_f64, 9)
 
 
-def _field(name: str, kind: pa.DataType, low: float | None = None, high: float | None = None) -> Any:
+def _field(
+    name: str, kind: pa.DataType, low: float | None = None, high: float | None = None
+) -> Any:
     """A column that is never null; `low` and `high` are its inclusive legal range."""
     return _ranged(name, kind, low, high, nullable=False)
 
 
-def _nullable(name: str, kind: pa.DataType, low: float | None = None, high: float | None = None) -> Any:
+def _nullable(
+    name: str, kind: pa.DataType, low: float | None = None, high: float | None = None
+) -> Any:
     """A column in which null means unknown."""
     return _ranged(name, kind, low, high, nullable=True)
 
@@ -95,7 +100,7 @@ _INTERNAL: dict[str, list[pa.Field]] = {
         _FRAME,
         # x, y (source pixels) and confidence of each pitch point, in domain.pitch.POINTS' order;
         # null where the points were not looked for in this frame
-        _nullable("points", pa.list_(_f32, PITCH_POINTS * 3)),
+        _nullable("points", pa.list_(_f32, PITCH_POINT_COUNT * 3)),
         # maps the previous decoded frame's pixels to this frame's, row by row; null at a cut
         _nullable("camera_motion", _homography),
         _field("cut", _bool),
@@ -306,7 +311,9 @@ def _rows_as_lists(values: np.ndarray, kind: pa.DataType) -> pa.Array:
 
 def _check_column(name: str, field: pa.Field, column: pa.ChunkedArray) -> None:
     if column.null_count and not field.nullable:
-        raise TableError(f"table {name}: column {field.name} has {column.null_count} nulls, expected 0")
+        raise TableError(
+            f"table {name}: column {field.name} has {column.null_count} nulls, expected 0"
+        )
     bounds = field.metadata or {}
     if b"values" in bounds:
         _check_choice(name, field.name, column, bounds[b"values"].decode().split("|"))

@@ -1,0 +1,196 @@
+"""What a stage is: what it requires, what it leaves, and how the engine calls it.
+
+A frame stage sees pixels of one segment and nothing else. A timeline stage sees rows in the order
+of frames and carries state. A stage's code is only about football: leases, keys, retries, timing
+and storage are the engine's.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from domain.configuration import StageOptions
+from domain.pitch import Pitch
+
+OptionsT = TypeVar("OptionsT", bound=StageOptions)
+StateT = TypeVar("StateT", bound=msgspec.Struct)
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class MatchFacts:
+    """What every stage may know of the input before the first frame.
+
+    `width` and `height` are in source pixels, `frame_rate` is the nominal one, in frames a second.
+    """
+
+    width: int
+    height: int
+    frame_rate: float
+    pitch: Pitch = Pitch()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of the input: `image` is (height, width, 3) BGR, or None where nothing decodes.
+
+    `owned` is False for a warm-up frame: it is seen, and no row comes of it.
+    """
+
+    number: int
+    time_s: float
+    image: Image | None
+    owned: bool = True
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What one call of a stage gives: rows that are final up to `watermark`, and carried state.
+
+    Rows of frames before `watermark` never come again; `files` are whole files to publish, by name.
+    """
+
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    state: Any = None
+    watermark: int = 0
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The complete rows of the frames from `first` up to, not including, `end`.
+
+    `tables` holds each required table, sorted by frame. `optional` tables that the plan does not
+    make are absent.
+    """
+
+    first: int
+    end: int
+    tables: Mapping[str, pa.Table]
+
+    def __getitem__(self, name: str) -> pa.Table:
+        return self.tables[name]
+
+    def get(self, name: str) -> pa.Table | None:
+        return self.tables.get(name)
+
+
+class WholeMatch(Protocol):
+    """The final tables of the whole match, for a stage's END cell."""
+
+    def table(self, name: str) -> pa.Table:
+        """All rows; use it where they are few."""
+
+    def parts(self, name: str) -> Iterator[pa.Table]:
+        """The same rows, a segment at a time, so that memory does not grow with the match."""
+
+    def has(self, name: str) -> bool:
+        """Whether the plan makes this table."""
+
+
+class BaseStage(ABC, Generic[OptionsT]):
+    """A step of the pipeline.
+
+    `requires` and `optional` name the tables that its cells read segment by segment; the tables in
+    `concludes_with` are read whole, in its END cell. `version` is raised by hand whenever the
+    result of the same input changes.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    requires: ClassVar[tuple[str, ...]] = ()
+    optional: ClassVar[tuple[str, ...]] = ()
+    concludes_with: ClassVar[tuple[str, ...]] = ()
+    produces: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, options: OptionsT, facts: MatchFacts) -> None:
+        self.options = options
+        self.facts = facts
+
+    def conclude(self, match: WholeMatch, state: Any) -> StageResult:  # noqa: ARG002
+        """What only the whole match can tell; nothing by default."""
+        return StageResult()
+
+
+class FramePass(Protocol):
+    """One frame stage at work on one segment."""
+
+    def take(self, frames: Sequence[Frame]) -> None:
+        """See the next frames, in order."""
+
+    def tables(self) -> Mapping[str, pa.Table]:
+        """The rows of the owned frames, after the last of them."""
+
+
+class FrameStage(BaseStage[OptionsT]):
+    """A stage that needs pixels and nothing from other segments.
+
+    `warmup_frames` frames before each segment are decoded for it and not emitted, so that rows do
+    not depend on where segments are cut.
+    """
+
+    warmup_frames: ClassVar[int] = 0
+
+    @abstractmethod
+    def begin(self) -> FramePass:
+        """Start on a segment."""
+
+
+class Model(Protocol):
+    """A network, loaded: it maps images to arrays, one image at a time or many, with equal result."""
+
+    def infer(self, images: Sequence[Image]) -> Sequence[tuple[NDArray[np.float32], ...]]:
+        """One tuple of outputs for each image, (height, width, 3) BGR of the network's own size."""
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which network, run how: what of it decides the result."""
+
+    sha256: str
+    backend: str
+    precision: str
+
+
+class GPUStage(FrameStage[OptionsT]):
+    """A frame stage that runs a network, on a GPU where there is one."""
+
+    @staticmethod
+    @abstractmethod
+    def shipped_model() -> str:
+        """The file name, in models/, of the network used when the options name none."""
+
+    def __init__(self, options: OptionsT, facts: MatchFacts, model: Model) -> None:
+        super().__init__(options, facts)
+        self.model = model
+
+    @staticmethod
+    @abstractmethod
+    def input_size(options: Any) -> tuple[int, int]:
+        """Height and width in pixels of the images that the network gets."""
+
+
+class TimelineStage(BaseStage[OptionsT], Generic[OptionsT, StateT]):
+    """A stage on tables that carries state from segment to segment.
+
+    `advance` sees each frame exactly once, complete and in order, however the input is cut, and
+    must give the same rows for any cutting. It may hold rows back (a smoother looks ahead) and says
+    by the watermark up to which frame its rows are final; with `final` it gives all that is left.
+    """
+
+    state_type: ClassVar[type[msgspec.Struct]]
+
+    def start(self) -> StateT:
+        """The state before the first frame."""
+        return self.state_type()  # type: ignore[return-value]
+
+    @abstractmethod
+    def advance(self, rows: Rows, state: StateT, *, final: bool) -> StageResult:
+        """Take the next complete frames. The given state may be changed and returned."""
