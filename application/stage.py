@@ -34,7 +34,7 @@ class MatchFacts:
     width: int
     height: int
     frame_rate: float
-    pitch: Pitch = Pitch()
+    pitch: Pitch = field(default_factory=Pitch)
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,24 @@ class WholeMatch(Protocol):
     def has(self, name: str) -> bool:
         """Whether the plan makes this table."""
 
+    def frames(self) -> Iterator["Frame"]:
+        """The pixels once more, decoded from the start; for a stage that says `reads_pixels`."""
+
+    def extract_audio(self, path: Path) -> None:
+        """Write the input's sound to `path` as WAV; for a stage that says `reads_pixels`."""
+
+    @property
+    def workspace(self) -> Path:
+        """A folder for files that `StageResult.files` names; gone when the cell is done."""
+
 
 class BaseStage(ABC, Generic[OptionsT]):
     """A step of the pipeline.
 
-    `requires` and `optional` name the tables that its cells read segment by segment; the tables in
-    `concludes_with` are read whole, in its END cell. `version` is raised by hand whenever the
-    result of the same input changes.
+    `requires` and `optional` name the tables that its cells read segment by segment. Its END cell
+    reads whole tables, those in `concludes_with` and, where the plan makes them, `optional_at_end`,
+    and the pixels once more where `reads_pixels` says so. `version` is raised by hand whenever
+    the result of the same input changes.
     """
 
     name: ClassVar[str]
@@ -108,7 +119,9 @@ class BaseStage(ABC, Generic[OptionsT]):
     requires: ClassVar[tuple[str, ...]] = ()
     optional: ClassVar[tuple[str, ...]] = ()
     concludes_with: ClassVar[tuple[str, ...]] = ()
+    optional_at_end: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[tuple[str, ...]] = ()
+    reads_pixels: ClassVar[bool] = False
 
     def __init__(self, options: OptionsT, facts: MatchFacts) -> None:
         self.options = options
@@ -144,7 +157,11 @@ class FrameStage(BaseStage[OptionsT]):
 
 
 class Model(Protocol):
-    """A network, loaded: it maps images to arrays, one image at a time or many, with equal result."""
+    """A loaded network: images to arrays, with equal results one at a time or many at once."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the network's file calls its classes, in order; empty where it does not say."""
 
     def infer(self, images: Sequence[Image]) -> Sequence[tuple[NDArray[np.float32], ...]]:
         """One tuple of outputs for each image, (height, width, 3) BGR of the network's own size."""
@@ -173,7 +190,7 @@ class GPUStage(FrameStage[OptionsT]):
 
     @staticmethod
     @abstractmethod
-    def input_size(options: Any) -> tuple[int, int]:
+    def input_size(options: Any, facts: MatchFacts) -> tuple[int, int]:
         """Height and width in pixels of the images that the network gets."""
 
 
@@ -194,3 +211,7 @@ class TimelineStage(BaseStage[OptionsT], Generic[OptionsT, StateT]):
     @abstractmethod
     def advance(self, rows: Rows, state: StateT, *, final: bool) -> StageResult:
         """Take the next complete frames. The given state may be changed and returned."""
+
+
+class WholeMatchStage(BaseStage[OptionsT]):
+    """A stage that has an END cell only: all it does, it does in `conclude`."""

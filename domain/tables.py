@@ -117,7 +117,8 @@ _INTERNAL: dict[str, list[pa.Field]] = {
         _nullable("y", _f32),
         _nullable("appearance", pa.list_(pa.float16())),
     ],
-    # event_detection: a row a frame in which somebody has or plays the ball, before names are known
+    # event_detection: a row a frame and player near enough to have or play the ball (the two
+    # nearest), before names are known; turn_mps is the change of the ball's velocity there
     "touches": [
         _FRAME,
         _field("time_s", _f64),
@@ -126,7 +127,43 @@ _INTERNAL: dict[str, list[pa.Field]] = {
         _field("ball_x", _f32),
         _field("ball_y", _f32),
         _field("ball_speed_mps", _f32, 0),
+        _field("turn_mps", _f32, 0),
         _field("confidence", _f32, 0, 1),
+    ],
+    # team_classification: a row a track and block of frames in which it was seen: medians of its
+    # columns, the colour brought to one light where the grass beside it was seen
+    "track_colours": [
+        _FRAME,
+        _field("track", _i64, 0),
+        _field("boxes", _i32, 1),
+        _field("coloured", _i32, 0),
+        _field("votes", pa.list_(_i32, len(PERSON_ROLES))),
+        _nullable("x", _f32),
+        _nullable("y", _f32),
+        _nullable("appearance", pa.list_(_f32, APPEARANCE_SIZE)),
+    ],
+    # formation_analysis: a row a track and second, the mean of its positions
+    "track_positions": [
+        _FRAME,
+        _field("time_s", _f64),
+        _field("track", _i64, 0),
+        _field("x", _f32),
+        _field("y", _f32),
+    ],
+    # metrics_calculation: a row a track and second, what it ran
+    "track_motion": [
+        _FRAME,
+        _field("time_s", _f64),
+        _field("track", _i64, 0),
+        _field("x", _f32),
+        _field("y", _f32),
+        _field("sigma_m", _f32, 0),
+        _field("moving_s", _f32, 0),
+        _field("observed_s", _f32, 0),
+        _field("distance_m", _f32, 0),
+        _field("high_speed_distance_m", _f32, 0),
+        _field("best_speed_mps", _f32, 0),
+        _field("sprints", _i32, 0),
     ],
 }
 
