@@ -1,6 +1,7 @@
 """One pass over a segment's pixels: each frame is decoded once and shown to every frame stage."""
 
 import itertools
+import logging
 import queue
 import threading
 import time
@@ -11,10 +12,12 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from application.ports import FrameSource
-from application.stage import Frame, FramePass, FrameStage
+from application.engine import store_tables
+from application.ports import ArtifactStore, FrameSource, PassOutcome
+from application.stage import BaseStage, Frame, FramePass, FrameStage
 from domain import tables
-from domain.grid import Segment
+from domain.errors import FootAnalyticsError, StageError
+from domain.grid import Plan, Segment
 
 T = TypeVar("T")
 OnFrames = Callable[[int], None]
@@ -76,6 +79,46 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while batch := list(itertools.islice(iterator, size)):
         yield batch
+
+
+class PassRunner:
+    """Holds a match's frame stages, with their networks, between the passes of one worker."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        stages: Mapping[str, BaseStage],
+        source: FrameSource,
+        artifacts: ArtifactStore,
+        batch_size: int,
+    ) -> None:
+        self._plan = plan
+        self._stages = stages
+        self._source = source
+        self._artifacts = artifacts
+        self._batch_size = batch_size
+
+    def run(self, segment: int, names: Sequence[str], on_frames: OnFrames) -> PassOutcome:
+        """Run the stages named over a segment and write their tables; errors become the outcome."""
+        try:
+            chosen = [self._frame_stage(name) for name in names]
+            part = self._plan.segments[segment]
+            result = run(self._source, part, chosen, self._batch_size, on_frames)
+            written = {
+                name: store_tables(self._artifacts, rows) for name, rows in result.tables.items()
+            }
+            return PassOutcome(segment, tuple(names), written, dict(result.seconds))
+        except FootAnalyticsError as error:
+            return PassOutcome(segment, tuple(names), error=str(error))
+        except Exception as error:  # the task's edge: whatever it was, the run must hear of it
+            logging.getLogger(__name__).debug("pass failed", exc_info=True)
+            return PassOutcome(segment, tuple(names), error=f"{type(error).__name__}: {error}")
+
+    def _frame_stage(self, name: str) -> FrameStage:
+        stage = self._stages[name]
+        if not isinstance(stage, FrameStage):
+            raise StageError(f"{name}: not a frame stage")
+        return stage
 
 
 class Prefetch:

@@ -201,6 +201,9 @@ class Observer(Protocol):
 
     def planned(self, plan: Plan) -> None: ...
 
+    def notice(self, text: str) -> None:
+        """Something that the user should know and that stops nothing."""
+
     def frames_seen(self, segment: int, count: int) -> None:
         """`count` more frames of the segment went through all its source stages."""
 

@@ -48,6 +48,7 @@ class Frame:
     time_s: float
     image: Image | None
     owned: bool = True
+    segment: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,36 @@
+# The two commands of the README are `make demo` and `make test`; each does all its set-up.
+BIN := .venv/bin
+.PHONY: demo test check format coverage benchmark lock clean
+
+demo: .venv/.ready
+	$(BIN)/footanalytics demo
+
+test: .venv/.ready
+	$(BIN)/pytest
+
+check: .venv/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -m "not slow and not benchmark"
+
+format: .venv/.ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+coverage: .venv/.ready
+	$(BIN)/pytest --cov --cov-report=term
+
+benchmark: .venv/.ready
+	$(BIN)/pytest -m benchmark tests/test_performance.py
+
+lock:
+	uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate -o requirements.lock
+
+.venv/.ready: requirements.lock pyproject.toml deploy/set_up.sh
+	sh deploy/set_up.sh
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache demo

@@ -1,0 +1,72 @@
+"""The command `footanalytics`: reads the arguments, calls the command, and reports errors.
+
+Every command's module is imported only when it is called, so that `--help` answers at once.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from domain.errors import FootAnalyticsError
+
+COMMANDS = {
+    "demo": "render a short match, analyse it and show the result",
+    "analyze": "analyse a match: video files in order, a folder of images, or tracking data",
+    "simulate": "make a match: video, and the truth in the same tables",
+    "evaluate": "score against truth: detection, pitch, match or events",
+    "train": "train a shipped model again: detector or pitch",
+    "bench": "measure speed, as ratios with the ceilings beside it",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code: 0 done, 1 failed, 2 bad usage or input."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        parser = _parser(given)
+        options = parser.parse_args(given)
+        if not hasattr(options, "run"):
+            parser.print_help()
+            return 2
+        return int(options.run(options) or 0)
+    except FootAnalyticsError as error:
+        print(f"footanalytics: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(
+            "footanalytics: interrupted; the same command again goes on from here", file=sys.stderr
+        )
+        return 130
+    except BrokenPipeError:
+        return 1
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser, with only the chosen command's options filled in."""
+    parser = argparse.ArgumentParser(
+        prog="footanalytics",
+        description="Turns a football match video into tracking data, events, formations, metrics.",
+    )
+    parser.add_argument("--version", action="version", version=f"footanalytics {_version()}")
+    subparsers = parser.add_subparsers(metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        subparser = subparsers.add_parser(
+            name, help=summary, description=summary.capitalize() + "."
+        )
+        if name in arguments:
+            importlib.import_module(f"api.commands.{name}").configure(subparser)
+    return parser
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("footanalytics")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
