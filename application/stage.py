@@ -111,12 +111,14 @@ class BaseStage(ABC, Generic[OptionsT]):
 
     `requires` and `optional` name the tables that its cells read segment by segment. Its END cell
     reads whole tables, those in `concludes_with` and, where the plan makes them, `optional_at_end`,
-    and the pixels once more where `reads_pixels` says so. `version` is raised by hand whenever
+    and the pixels once more where `reads_pixels` says so. A stage of another package names its
+    `options_type`; ours have theirs in the configuration. `version` is raised by hand whenever
     the result of the same input changes.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
+    options_type: ClassVar[type[StageOptions]] = StageOptions
     requires: ClassVar[tuple[str, ...]] = ()
     optional: ClassVar[tuple[str, ...]] = ()
     concludes_with: ClassVar[tuple[str, ...]] = ()

@@ -3,8 +3,9 @@
 A field marked by `Speed` changes how fast a result comes, never the result: it is in no cell's key.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -50,6 +51,16 @@ class StageOptions(BaseModel):
             if any(isinstance(mark, Speed) for mark in field.metadata)
         }
         return self.model_dump(mode="json", exclude=slow)
+
+    @classmethod
+    def parse(cls, stage: str, values: Any) -> Self:
+        """Build from plain values given for `stage`.
+
+        Raises:
+            ConfigurationError: one line that names each bad option, its value and what is legal.
+        """
+        with _one_line(f"stage_configs.{stage}."):
+            return cls.model_validate(values)
 
 
 class VideoDecodingOptions(StageOptions):
@@ -213,7 +224,7 @@ class ProcessingConfiguration(BaseModel):
     batch_size: Annotated[int, Field(ge=1, le=256), Speed()] = 8
     gpu_enabled: bool = False
     checkpoint_enabled: bool = True
-    segment_s: float = Field(20.0, ge=0.2, le=600)
+    segment_s: float | None = Field(None, ge=0.2, le=600, description="empty: by the length")
     pitch: PitchOptions = PitchOptions()
     stages: tuple[str, ...] = STAGES
     stage_configs: StageConfigs = StageConfigs()

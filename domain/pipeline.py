@@ -97,9 +97,9 @@ class Pipeline:
 
     def cell_completed(self, cell: Cell) -> None:
         """The cell's checkpoint is committed; the last END cell completes the pipeline."""
-        self._expect_running()
         if cell in self.done:
             return
+        self._expect_running()
         self.done.add(cell)
         self._record(EventKind.CELL_COMPLETED, cell)
         if cell.segment == END:

@@ -130,8 +130,8 @@ _INTERNAL: dict[str, list[pa.Field]] = {
         _field("turn_mps", _f32, 0),
         _field("confidence", _f32, 0, 1),
     ],
-    # team_classification: a row a track and block of frames in which it was seen: medians of its
-    # columns, the colour brought to one light where the grass beside it was seen
+    # team_classification: a row a track and block of frames in which it was seen: how often it was
+    # called each of PERSON_ROLES, and medians of its place and appearance
     "track_colours": [
         _FRAME,
         _field("track", _i64, 0),
