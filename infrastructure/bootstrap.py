@@ -53,6 +53,8 @@ def analyze_locally(
     recorder = Recorder(report, observer)
     folder = RunFolder(out, keep=configuration.checkpoint_enabled)
     source = VideoFrameSource.open(configuration)
+    for note in source.notes:
+        recorder.notice(note)
     match = plan_match(configuration, source, recorder)
     with folder.locked() as artifacts:
         report.processes = processes or _useful_processes(match.plan)

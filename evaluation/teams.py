@@ -1,0 +1,89 @@
+"""Teams and roles: is each person that was found on the right side?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from evaluation.match_tables import column
+from evaluation.scores import Scores, share
+
+SIDES = ("home", "away")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Team and role of rows, (n,) text each; "unknown" where nothing is known."""
+
+    team: NDArray[np.str_]
+    role: NDArray[np.str_]
+
+
+def labels_of(identities: pa.Table, track: NDArray[np.int64]) -> Labels:
+    """Team and role of each of the tracks (n,); a track without identity is unknown."""
+    order = np.argsort(column(identities, "track"))
+    known = column(identities, "track")[order]
+    place = np.searchsorted(known, track)
+    found = place < len(known)
+    found[found] = known[place[found]] == track[found]
+    return Labels(*(_pick(column(identities, n)[order], place, found) for n in ("team", "role")))
+
+
+def is_swapped(truth: NDArray[np.str_], result: NDArray[np.str_]) -> bool:
+    """Whether more of the rows (n,) agree once the result's home and away change names.
+
+    Without a configuration nobody can tell which team is called home.
+    """
+    return bool((truth == swap_sides(result)).sum() > (truth == result).sum())
+
+
+def swap_sides(team: NDArray[np.str_]) -> NDArray[np.str_]:
+    """The same teams (n,) with home and away exchanged."""
+    return np.where(team == "home", "away", np.where(team == "away", "home", team))
+
+
+def score_teams(truth: Labels, result: Labels, track: NDArray[np.int64]) -> Scores:
+    """Accuracy over rows that show the same person, home and away already agreed.
+
+    `team_accuracy` and `role_accuracy` are over rows whose answer is not "unknown", which are
+    counted by `team_unknown_share`; `team_accuracy_per_player` is over truth's people, each by the
+    answer that most of its rows give.
+
+    Args:
+        track: (n,) truth's track of each row.
+    """
+    counted = np.isin(truth.team, (*SIDES, "referee"))
+    answered = counted & (result.team != "unknown")
+    right = truth.team == result.team
+    role_known = (truth.role != "unknown") & (result.role != "unknown")
+    return {
+        "team_accuracy": share(int(right[answered].sum()), int(answered.sum())),
+        "team_unknown_share": share(int((counted & ~answered).sum()), int(counted.sum())),
+        "team_rows": int(counted.sum()),
+        "team_accuracy_per_player": _by_majority(
+            truth.team[answered], result.team[answered], track[answered]
+        ),
+        "role_accuracy": share(
+            int((truth.role == result.role)[role_known].sum()), int(role_known.sum())
+        ),
+    }
+
+
+def _by_majority(
+    truth: NDArray[np.str_], result: NDArray[np.str_], track: NDArray[np.int64]
+) -> float | None:
+    right = 0
+    tracks = np.unique(track)
+    for number in tracks:
+        answers, counts = np.unique(result[track == number], return_counts=True)
+        right += int(answers[counts.argmax()] == truth[track == number][0])
+    return share(right, len(tracks))
+
+
+def _pick(
+    values: NDArray[np.str_], place: NDArray[np.int64], found: NDArray[np.bool_]
+) -> NDArray[np.str_]:
+    picked = np.full(len(place), "unknown", dtype=object)
+    picked[found] = values[place[found]]
+    return picked.astype(np.str_)

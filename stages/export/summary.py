@@ -1,0 +1,123 @@
+"""summary.json: what was seen and found, on one page; nothing in it depends on when it ran."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from application.stage import MatchFacts, WholeMatch
+from domain.tables import SCHEMA_VERSION
+
+TEAM_NOTE = (
+    "Which team is called home is arbitrary, but the same all through, unless "
+    "team_classification.home_colour or away_colour was given."
+)
+
+
+def summary(match: WholeMatch, facts: MatchFacts) -> str:
+    """The summary as JSON text. Parts whose tables the plan does not make are left out."""
+    sections: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "video": _video(match, facts),
+        "pitch": {"length_m": facts.pitch.length_m, "width_m": facts.pitch.width_m},
+    }
+    makers = {
+        "calibration": _calibration,
+        "detections": _detections,
+        "ball": _ball,
+        "identities": _people,
+        "match_events": _events,
+        "formations": _formations,
+        "metrics": _metrics,
+    }
+    sections |= {name: make(match) for name, make in makers.items() if match.has(name)}
+    if match.has("identities"):
+        sections["note"] = TEAM_NOTE
+    return json.dumps(sections, indent=2, ensure_ascii=False) + "\n"
+
+
+def _video(match: WholeMatch, facts: MatchFacts) -> dict[str, Any]:
+    name = next((table for table in ("frames", "video_frames") if match.has(table)), None)
+    size = {"width": facts.width, "height": facts.height, "frame_rate": round(facts.frame_rate, 4)}
+    if name is None:
+        return size
+    count, decoded, last, views = 0, 0, 0.0, Counter[str]()
+    for part in match.parts(name):
+        count += part.num_rows
+        decoded += pc.sum(part["decoded"]).as_py() or 0
+        last = max(last, pc.max(part["time_s"]).as_py() or 0.0)
+        if "view" in part.column_names:
+            views.update(part["view"].to_pylist())
+    shares = {view: round(number / max(count, 1), 4) for view, number in sorted(views.items())}
+    return {
+        **size,
+        "frames": count,
+        "frames_decoded": decoded,
+        "last_frame_s": round(last, 3),
+        **({"view_share": shares} if views else {}),
+    }
+
+
+def _calibration(match: WholeMatch) -> dict[str, Any]:
+    statuses, errors = Counter[str](), [np.empty(0)]
+    for part in match.parts("calibration"):
+        statuses.update(part["status"].to_pylist())
+        errors.append(part["error_m"].drop_null().to_numpy())
+    total, known = max(statuses.total(), 1), np.concatenate(errors)
+    return {
+        "answered_share": round(1 - statuses["none"] / total, 4),
+        "measured_share": round(statuses["measured"] / total, 4),
+        "median_expected_error_m": round(float(np.median(known)), 3) if len(known) else None,
+    }
+
+
+def _detections(match: WholeMatch) -> dict[str, int]:
+    return _counted(part["role"] for part in match.parts("detections"))
+
+
+def _ball(match: WholeMatch) -> dict[str, float]:
+    counts = _counted(part["status"] for part in match.parts("ball"))
+    total = max(sum(counts.values()), 1)
+    return {f"{status}_share": round(count / total, 4) for status, count in counts.items()}
+
+
+def _people(match: WholeMatch) -> dict[str, Any]:
+    table = match.table("identities")
+    players: dict[str, set[str]] = {}
+    for team, player in zip(table["team"].to_pylist(), table["player"].to_pylist(), strict=True):
+        players.setdefault(team, set()).add(player)
+    return {
+        "tracks": table.num_rows,
+        "people": {team: len(names) for team, names in sorted(players.items())},
+    }
+
+
+def _events(match: WholeMatch) -> dict[str, int]:
+    return _counted(part["type"] for part in match.parts("match_events"))
+
+
+def _formations(match: WholeMatch) -> list[dict[str, Any]]:
+    columns = ["team", "start_s", "end_s", "phase", "label", "confidence"]
+    rows = match.table("formations").select(columns).to_pylist()
+    return [{**row, "confidence": round(row["confidence"], 3)} for row in rows if row["label"]]
+
+
+def _metrics(match: WholeMatch) -> list[dict[str, Any]]:
+    table = match.table("metrics").filter(pc.field("scope") != "player")
+    columns = ["scope", "subject", "name", "value", "unit", "observed_share"]
+    return [
+        {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+        for row in table.select(columns).to_pylist()
+    ]
+
+
+def _counted(columns: Iterator[pa.ChunkedArray]) -> dict[str, int]:
+    counts = Counter[str]()
+    for column in columns:
+        for entry in pc.value_counts(column.combine_chunks()).to_pylist():
+            counts[entry["values"]] += entry["counts"]
+    return dict(sorted(counts.items()))
