@@ -19,11 +19,11 @@ from pydantic import TypeAdapter
 from application.engine import Engine, planned
 from application.frame_pass import PassRunner
 from application.orchestrator import Orchestrator
-from application.ports import FrameSource, Observer, PassExecutor
+from application.ports import Checkpoint, FrameSource, Observer, PassExecutor
 from application.stage import BaseStage, FrameStage, GPUStage, MatchFacts, Model, ModelIdentity
 from domain.configuration import ProcessingConfiguration
 from domain.errors import InputError
-from domain.grid import Plan, PlannedStage
+from domain.grid import Cell, Plan, PlannedStage
 from domain.pipeline import Pipeline
 from infrastructure import inference
 from infrastructure.catalogue import chosen, options_of
@@ -189,6 +189,25 @@ def _build(
     size = kind.input_size(options, facts)
     path = _model_path(kind, configuration)
     return kind(options, facts, LazyModel(partial(inference.load, path, identity, size, threads)))
+
+
+def build_stage(name: str, configuration: ProcessingConfiguration, facts: MatchFacts) -> BaseStage:
+    """One stage by itself, as the configuration has it; its network is loaded when it is used."""
+    kind = chosen(configuration)[name]
+    identity = _identify(kind, configuration, Silent())
+    return _build(kind, configuration, facts, identity, inference.threads_per_process(1))
+
+
+class Silent:
+    """An observer that does nothing."""
+
+    def planned(self, plan: Plan) -> None: ...
+
+    def notice(self, text: str) -> None: ...
+
+    def frames_seen(self, segment: int, count: int) -> None: ...
+
+    def cell_completed(self, cell: Cell, checkpoint: Checkpoint, *, reused: bool) -> None: ...
 
 
 class LazyModel:

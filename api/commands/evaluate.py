@@ -1,0 +1,121 @@
+"""`footanalytics evaluate`: scores against truth, as flat JSON on stdout."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from api.commands.analyze import set_option
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(metavar="WHAT", required=True)
+    for name, summary, score in (
+        ("detection", "boxes by role, against YOLO labels", _detection),
+        ("pitch", "the camera of single frames, against YOLO-pose labels", _pitch),
+    ):
+        kind = kinds.add_parser(name, help=summary)
+        kind.add_argument("--images", type=Path, required=True, metavar="DIR")
+        kind.add_argument("--labels", type=Path, required=True, metavar="DIR")
+        kind.add_argument("--match", default="", metavar="A,B", help="only names that begin so")
+        kind.add_argument(
+            "--unstretch", action="store_true", help="the images were squeezed from 16:9"
+        )
+        kind.add_argument("--set", action="append", default=[], metavar="STAGE.OPTION=VALUE")
+        kind.set_defaults(run=_printing, score=score)
+    match = kinds.add_parser("match", help="a run's tables, against the tables of the truth")
+    match.add_argument("--truth", type=Path, required=True, metavar="DIR")
+    match.add_argument("--result", type=Path, required=True, metavar="DIR")
+    match.add_argument("--teams-configured", action="store_true", help="home and away are named")
+    match.set_defaults(run=_printing, score=_match)
+    events = kinds.add_parser("events", help="events found in tracking, against collected ones")
+    events.add_argument("--tracking", type=Path, required=True, metavar="DIR")
+    events.add_argument("--set", action="append", default=[], metavar="STAGE.OPTION=VALUE")
+    events.set_defaults(run=_printing, score=_events)
+
+
+def _printing(options: argparse.Namespace) -> int:
+    print(json.dumps(options.score(options), indent=2))
+    return 0
+
+
+def _detection(options: argparse.Namespace) -> Mapping[str, Any]:
+    from evaluation.detection import Detections, score_detection
+    from infrastructure.single_frame import SingleFrameAnalysis
+
+    analysis = SingleFrameAnalysis(_values(options.set))
+
+    def detect(image: Any) -> Detections:
+        rows = analysis.detections(image)
+        xyxy = [rows[name].to_numpy() for name in ("x1", "y1", "x2", "y2")]
+        return Detections(
+            _columns(xyxy), rows["confidence"].to_numpy(), rows["role"].to_numpy(False)
+        )
+
+    return score_detection(
+        options.images,
+        options.labels,
+        detect,
+        matches=_matches(options),
+        unstretch=options.unstretch,
+    )
+
+
+def _pitch(options: argparse.Namespace) -> Mapping[str, Any]:
+    from evaluation.pitch import score_pitch
+    from infrastructure.single_frame import SingleFrameAnalysis
+
+    analysis = SingleFrameAnalysis(_values(options.set))
+    return score_pitch(
+        options.images,
+        options.labels,
+        analysis.homography,
+        matches=_matches(options),
+        unstretch=options.unstretch,
+    )
+
+
+def _match(options: argparse.Namespace) -> Mapping[str, Any]:
+    from evaluation.match import score_match
+
+    return score_match(
+        options.truth,
+        options.result,
+        teams_configured=options.teams_configured,
+        image_size=_image_size(options.result),
+    )
+
+
+def _events(options: argparse.Namespace) -> Mapping[str, Any]:
+    from evaluation.events import score_events
+    from infrastructure.single_frame import events_in_tracking
+
+    values = _values(options.set)
+    return score_events(options.tracking, lambda *given: events_in_tracking(values, *given))
+
+
+def _values(settings: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {"video_path": "-"}
+    for setting in settings:
+        set_option(values, setting)
+    return values
+
+
+def _matches(options: argparse.Namespace) -> tuple[str, ...]:
+    return tuple(name for name in options.match.split(",") if name)
+
+
+def _image_size(result: Path) -> tuple[int, int] | None:
+    """Width and height in pixels, where the result's summary tells them."""
+    try:
+        video = json.loads((result / "summary.json").read_text(encoding="utf-8"))["video"]
+        return int(video["width"]), int(video["height"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _columns(arrays: list[Any]) -> Any:
+    import numpy as np
+
+    return np.column_stack(arrays)

@@ -1,0 +1,65 @@
+"""`footanalytics simulate`: a match that never was, as video and as truth."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, required=True, help="the same seed, the same match")
+    parser.add_argument("--seconds", type=float, required=True, help="length of the match")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--fps", type=float, default=25.0)
+    parser.add_argument("--size", default="1280x720", metavar="WxH", help="frame size in pixels")
+    parser.add_argument("--camera", default="main", help="main, wide or tactical")
+    parser.add_argument("--no-video", action="store_true", help="write the truth tables only")
+    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from simulation import SimulationOptions, simulate, write
+
+    width, height = _size(options.size)
+    match = simulate(
+        SimulationOptions(
+            seed=options.seed,
+            seconds=options.seconds,
+            fps=options.fps,
+            width=width,
+            height=height,
+            camera=options.camera,
+        )
+    )
+    folder = write(match, options.out, video=not options.no_video, progress=Ticker("rendering"))
+    files = sorted(path.name for path in folder.iterdir() if path.is_file())
+    if options.json:
+        print(json.dumps({"out": str(folder), "files": files}))
+    else:
+        print(f"{match.options.frame_count} frames and the truth: {folder}")
+    return 0
+
+
+class Ticker:
+    """Says on stderr, every few seconds, how far something is."""
+
+    def __init__(self, what: str, every_s: float = 5.0) -> None:
+        self._what = what
+        self._every_s = every_s
+        self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        if done == total or time.monotonic() - self._last >= self._every_s:
+            self._last = time.monotonic()
+            print(f"{self._what}: {done}/{total} frames", file=sys.stderr)
+
+
+def _size(text: str) -> tuple[int, int]:
+    from domain.errors import InputError
+
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise InputError(f"--size {text}: expected WIDTHxHEIGHT, as in 1280x720")
+    return int(width), int(height)

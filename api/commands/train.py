@@ -1,0 +1,38 @@
+"""`footanalytics train`: the recipes that made the shipped weights."""
+
+import argparse
+import os
+from pathlib import Path
+
+from domain.errors import InputError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", choices=("detector", "pitch"))
+    parser.add_argument("--data", type=Path, metavar="DIR", help="default: FOOTANALYTICS_REAL_DATA")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--steps", type=int, help="optimiser steps")
+    budget.add_argument("--minutes", type=float, help="stop the schedule after so long")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--afresh", action="store_true", help="do not resume what lies in DIR")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from infrastructure.training import train
+
+    data = options.data or Path(os.environ.get("FOOTANALYTICS_REAL_DATA", ""))
+    if not data.is_dir() or data == Path():
+        raise InputError("train: no training data: give --data DIR or FOOTANALYTICS_REAL_DATA")
+    exported = train(
+        options.model,
+        data,
+        options.out,
+        steps=options.steps,
+        minutes=options.minutes,
+        seed=options.seed,
+        resume=not options.afresh,
+    )
+    print(f"exported: {exported}")
+    return 0

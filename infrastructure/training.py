@@ -1,0 +1,31 @@
+"""Runs a training recipe and exports its weights. The one place that imports the recipes."""
+
+from pathlib import Path
+from typing import Any
+
+
+def train(
+    model: str,
+    data: Path,
+    out: Path,
+    *,
+    steps: int | None,
+    minutes: float | None,
+    seed: int,
+    resume: bool,
+) -> Path:
+    """Train `model` ("detector" or "pitch") on `data` into `out`; returns the ONNX file."""
+    given: dict[str, Any] = {"minutes": minutes, "seed": seed, "resume": resume}
+    if steps:
+        given["steps"] = steps
+    if model == "detector":
+        from stages.player_detection import training as detector
+        from stages.player_detection import training_export
+
+        weights = detector.train_detector(detector.DetectorOptions(data, out, **given))
+        return training_export.export(weights, out / "detector.onnx")
+    from stages.pitch_observation import training as pitch
+    from stages.pitch_observation import training_export as pitch_export
+
+    weights = pitch.train_pitch(pitch.PitchOptions(data, out, **given))
+    return pitch_export.export(weights, out / "pitch.onnx")
