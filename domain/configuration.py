@@ -93,9 +93,13 @@ class ModelOptions(StageOptions):
 
 
 class PlayerDetectionOptions(ModelOptions):
-    confidence_threshold: Share = 0.3
-    ball_confidence_threshold: Share = 0.05
-    nms_threshold: Share = 0.6
+    confidence_threshold: Share = Field(
+        0.1, description="least for a person; tracking joins the weak ones to known tracks only"
+    )
+    ball_confidence_threshold: Share = Field(
+        0.05, description="least for a ball; ball tracking chooses among the candidates"
+    )
+    nms_threshold: Share = Field(0.6, description="two boxes that overlap more are one person")
     image_size: int = Field(1280, ge=320, le=4096, description="longer side that the network sees")
 
 
@@ -144,9 +148,9 @@ class PlayerTrackingOptions(StageOptions):
 class BallTrackingOptions(StageOptions):
     tracking_method: Literal["kalman", "particle"] = "kalman"
     min_ball_radius: float = Field(0.8, ge=0, le=100, description="pixels in a 1080-line picture")
-    max_ball_radius: float = Field(25.0, gt=0, le=200, description="pixels in a 1080-line picture")
+    max_ball_radius: float = Field(70.0, gt=0, le=200, description="pixels in a 1080-line picture")
     max_missing_frames: int = Field(10, ge=0, le=500)
-    particles: int = Field(500, ge=50, le=20000)
+    particles: int = Field(500, ge=50, le=10000)
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
@@ -243,12 +247,18 @@ class ProcessingConfiguration(BaseModel):
         Raises:
             ConfigurationError: one line that names each bad option, its value and what is legal.
         """
-        try:
+        with _one_line():
             return cls.model_validate(values)
-        except ValidationError as error:
-            raise ConfigurationError(
-                "; ".join(_explain(item) for item in error.errors())
-            ) from error
+
+
+@contextmanager
+def _one_line(prefix: str = "") -> Iterator[None]:
+    """Turn pydantic's report into one line that names each bad option."""
+    try:
+        yield
+    except ValidationError as error:
+        lines = [prefix + _explain(item) for item in error.errors()]
+        raise ConfigurationError("; ".join(lines)) from error
 
 
 def _explain(item: Any) -> str:

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -191,11 +191,13 @@ def _build(
     return kind(options, facts, LazyModel(partial(inference.load, path, identity, size, threads)))
 
 
-def build_stage(name: str, configuration: ProcessingConfiguration, facts: MatchFacts) -> BaseStage:
+def build_stage(
+    name: str, configuration: ProcessingConfiguration, facts: MatchFacts, threads: int = 0
+) -> BaseStage:
     """One stage by itself, as the configuration has it; its network is loaded when it is used."""
     kind = chosen(configuration)[name]
     identity = _identify(kind, configuration, Silent())
-    return _build(kind, configuration, facts, identity, inference.threads_per_process(1))
+    return _build(kind, configuration, facts, identity, threads)
 
 
 class Silent:
@@ -215,11 +217,16 @@ class LazyModel:
 
     def __init__(self, load: partial[Model]) -> None:
         self._load = load
-        self._model: Model | None = None
+
+    @cached_property
+    def _model(self) -> Model:
+        return self._load()
+
+    @property
+    def names(self) -> Any:
+        return self._model.names
 
     def infer(self, images: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
-        if self._model is None:
-            self._model = self._load()
         return self._model.infer(images)
 
 

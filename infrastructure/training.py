@@ -18,14 +18,15 @@ def train(
     given: dict[str, Any] = {"minutes": minutes, "seed": seed, "resume": resume}
     if steps:
         given["steps"] = steps
+    coco = data / "weights" / "yolov8n_coco_fused.npz"
     if model == "detector":
         from stages.player_detection import training as detector
         from stages.player_detection import training_export
 
         weights = detector.train_detector(detector.DetectorOptions(data, out, **given))
-        return training_export.export(weights, out / "detector.onnx")
+        return training_export.export(weights, out / "detector.onnx", coco)
     from stages.pitch_observation import training as pitch
     from stages.pitch_observation import training_export as pitch_export
 
     weights = pitch.train_pitch(pitch.PitchOptions(data, out, **given))
-    return pitch_export.export(weights, out / "pitch.onnx")
+    return pitch_export.export(weights, out / "pitch.onnx", coco)

@@ -1,0 +1,63 @@
+"""ONNX Runtime: the second opinion on CPUs, and CUDA for `.onnx` files."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from application.stage import Image
+from domain.errors import InputError, ResourceError
+from infrastructure.inference.canvas import Canvas
+from infrastructure.inference.network_file import onnx_names, read_onnx
+
+
+class OnnxRuntimeModel:
+    """A network with one single-threaded run for each image in flight."""
+
+    def __init__(
+        self, path: Path, input_size: tuple[int, int], threads: int, *, cuda: bool
+    ) -> None:
+        self.names = onnx_names(read_onnx(path))
+        self._session = _session(path, cuda)
+        self._canvas = Canvas(input_size, _fixed_size(path, self._session), path.name)
+        self._input = self._session.get_inputs()[0].name
+        self._pool = ThreadPoolExecutor(1 if cuda else threads)
+
+    def infer(self, images: Sequence[Image]) -> Sequence[tuple[NDArray[np.float32], ...]]:
+        return list(self._pool.map(self._run, images))
+
+    def _run(self, image: Image) -> tuple[NDArray[np.float32], ...]:
+        canvas = self._canvas.lay(image)[0]
+        blob = cv2.dnn.blobFromImage(canvas, 1 / 255, swapRB=True)
+        outputs = self._session.run(None, {self._input: blob})
+        return tuple(np.asarray(output, np.float32) for output in outputs)
+
+
+def _session(path: Path, cuda: bool) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only
+    wanted = ["CUDAExecutionProvider"] if cuda else ["CPUExecutionProvider"]
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=wanted)
+    except Exception as error:  # its exceptions have no common base but Exception
+        raise InputError(f"model file {path}: ONNX Runtime cannot read this network") from error
+    if session.get_providers()[0] != wanted[0]:
+        raise ResourceError("ONNX Runtime cannot use this machine's CUDA device; unset gpu_enabled")
+    return session
+
+
+def _fixed_size(path: Path, session: Any) -> list[int | None]:
+    """The height and width that the file fixes; a dimension left open has a name, not a number."""
+    inputs = session.get_inputs()
+    shape = [size if isinstance(size, int) else None for size in inputs[0].shape]
+    if len(inputs) != 1 or len(shape) != 4 or inputs[0].type != "tensor(float)":
+        raise InputError(f"model file {path}: expected one float input (1, 3, height, width)")
+    if shape[0] not in (None, 1) or shape[1] not in (None, 3):
+        raise InputError(f"model file {path}: expected an input (1, 3, height, width), got {shape}")
+    return shape[2:]

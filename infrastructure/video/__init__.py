@@ -1,0 +1,13 @@
+"""Reading match video: probe, frame index, exact segments, image folders, audio.
+
+`source.open_source` is the door; the other modules are the rooms behind it:
+
+- `probe` describes a file from inside a limited subprocess,
+- `index` numbers every frame in one pass over the packets,
+- `segments` cuts the time line,
+- `decode` gives any stretch of frames, equal to one straight decode,
+- `images` is a folder of numbered images behind the same interface,
+- `audio` and `clip` call the ffmpeg command.
+
+Nothing is imported here, so that one room can be entered without paying for the others.
+"""

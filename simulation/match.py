@@ -1,0 +1,58 @@
+"""A simulated match: play it, film it, write down the truth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from simulation.camera import CameraPath, camera_path
+from simulation.kits import MatchKits, draw_kits
+from simulation.motion import Motion, at_frames
+from simulation.options import SimulationOptions
+from simulation.people import Person, draw_formation, draw_people
+from simulation.play import PlayRecord, play
+from simulation.truth import positions_table, truth_tables
+
+
+@dataclass(frozen=True)
+class SimulatedMatch:
+    """A match without pixels. `tables` holds the truth by the names of domain.tables;
+    `positions` has everyone's place at every frame, seen by the camera or not.
+    """
+
+    options: SimulationOptions
+    kits: MatchKits
+    formations: tuple[str, str]
+    record: PlayRecord
+    motion: Motion
+    camera: CameraPath
+    tables: Mapping[str, pa.Table]
+    positions: pa.Table
+
+    @property
+    def people(self) -> list[Person]:
+        return self.record.people
+
+
+def simulate(options: SimulationOptions) -> SimulatedMatch:
+    """Play and film a match. The play depends on the seed and the formations alone, so other
+    frame rates, sizes and cameras show the same match.
+    """
+    looks, moves, filming = (
+        np.random.default_rng([options.seed, stream]) for stream in (1, 2, 3)
+    )
+    kits = draw_kits(looks)
+    home = draw_formation(looks, options.home_formation)
+    away = draw_formation(looks, options.away_formation)
+    people = draw_people(looks, kits, (home, away))
+    record = play(people, options.seconds, moves)
+    time_s = np.arange(options.frame_count) / float(options.rate)
+    motion = at_frames(record, time_s)
+    size = (options.width, options.height)
+    camera = camera_path(options.camera, motion.ball, float(options.rate), size, filming)
+    tables = truth_tables(record, motion, camera, (home, away))
+    positions = positions_table(motion)
+    return SimulatedMatch(
+        options, kits, (home, away), record, motion, camera, tables, positions
+    )

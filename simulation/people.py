@@ -1,0 +1,95 @@
+"""The people of a match: two squads of eleven, the referee and two assistants."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulation.arrays import Floats
+from simulation.formations import FORMATIONS, Slot
+from simulation.kits import Kit, MatchKits
+
+SQUAD = 11
+PLAYERS = 2 * SQUAD
+REFEREE = PLAYERS
+ASSISTANTS = (PLAYERS + 1, PLAYERS + 2)
+PEOPLE = PLAYERS + 3
+KEEPERS = (0, SQUAD)
+
+# Top speeds of professionals, 8 to 9.6 m/s for outfield players; keepers and referees are slower.
+TOP_SPEED_MPS = (7.9, 9.2)
+SLOW_TOP_SPEED_MPS = (6.6, 7.6)
+HEIGHT_M = (1.83, 0.06, 1.68, 1.98)  # mean, spread, least, most
+KEEPER_HEIGHT_M = 1.90
+SKIN_TONES = ("#f1c7a8", "#e3ae86", "#c68a5c", "#9c6440", "#6b4228", "#4a2d1c")
+HAIR_TONES = ("#17120e", "#17120e", "#3b2717", "#6b4a2a", "#b78d4e", "#8f8f8f")
+BOOTS = ("#f4f4f4", "#16181d", "#e2f04a", "#f0663c", "#3fb8e8", "#e84a8c")
+
+
+@dataclass(frozen=True)
+class Person:
+    """One human on the pitch; `slot` is None for keepers and officials."""
+
+    name: str
+    team: str
+    role: str
+    number: int | None
+    position: str
+    slot: Slot | None
+    kit: Kit
+    height_m: float
+    top_speed_mps: float
+    skin: str
+    hair: str
+    boots: str
+    bald: bool = False
+
+
+def draw_people(
+    rng: np.random.Generator, kits: MatchKits, formations: tuple[str, str]
+) -> list[Person]:
+    """The 25 people in the order home 0..10, away 11..21 (keepers first), referee, assistants."""
+    people = _squad(rng, "home", formations[0], kits.home, kits.home_keeper)
+    people += _squad(rng, "away", formations[1], kits.away, kits.away_keeper)
+    for name in ("referee", "assistant_1", "assistant_2"):
+        people.append(_person(rng, name, "referee", "referee", None, name, None, kits.referee))
+    return people
+
+
+def draw_formation(rng: np.random.Generator, wanted: str | None) -> str:
+    """The formation asked for, or one drawn from all."""
+    return wanted or str(rng.choice(list(FORMATIONS)))
+
+
+def _squad(rng: np.random.Generator, team: str, formation: str, kit: Kit, keeper: Kit) -> list[Person]:
+    numbers = [1, *(int(n) for n in rng.permutation(np.arange(2, 31))[:10])]
+    squad = [_person(rng, f"{team}_1", team, "goalkeeper", 1, "GK", None, keeper)]
+    for slot, number in zip(FORMATIONS[formation], numbers[1:], strict=True):
+        name = f"{team}_{number}"
+        squad.append(_person(rng, name, team, "player", number, slot.position, slot, kit))
+    return squad
+
+
+def _person(
+    rng: np.random.Generator,
+    name: str,
+    team: str,
+    role: str,
+    number: int | None,
+    position: str,
+    slot: Slot | None,
+    kit: Kit,
+) -> Person:
+    mean, spread, least, most = HEIGHT_M
+    centre = KEEPER_HEIGHT_M if role == "goalkeeper" else mean
+    height = float(np.clip(rng.normal(centre, spread), least, most))
+    speeds = TOP_SPEED_MPS if role == "player" else SLOW_TOP_SPEED_MPS
+    skin, hair, boots = (str(rng.choice(tones)) for tones in (SKIN_TONES, HAIR_TONES, BOOTS))
+    speed, bald = float(rng.uniform(*speeds)), bool(rng.random() < 0.1)
+    return Person(
+        name, team, role, number, position, slot, kit, height, speed, skin, hair, boots, bald
+    )
+
+
+def top_speeds(people: list[Person]) -> Floats:
+    """Top speeds in metres a second, one a person."""
+    return np.array([person.top_speed_mps for person in people])

@@ -1,0 +1,307 @@
+"""The truth of a simulated match in the tables of domain.tables."""
+
+import numpy as np
+import pyarrow as pa
+
+from domain import tables
+from simulation.arrays import Floats
+from simulation.camera import CameraPath
+from simulation.motion import Motion
+from simulation.people import PEOPLE, PLAYERS, Person
+from simulation.play import PlayRecord
+from simulation.state import TEAMS, Action
+from simulation.views import MIN_HEIGHT_PX, SEEN_SHARE, FrameView, Viewer
+
+SEGMENT_S = 20.0
+FIRST_TRACK = 1  # a person's track is his index and this
+BALL_MARGIN_PX = 0.7  # how far the lens and the codec spread the ball's edge
+
+
+def truth_tables(
+    record: PlayRecord, motion: Motion, camera: CameraPath, formations: tuple[str, str]
+) -> dict[str, pa.Table]:
+    """All public tables of a match; everything is known, so confidences are 1 and errors 0."""
+    viewer = Viewer(record.people, motion, camera)
+    seen = _Seen(record.people, motion, camera)
+    for frame in range(len(motion.time_s)):
+        seen.add(frame, viewer.view(frame))
+    return {
+        "frames": _frames(motion, camera),
+        "calibration": _calibration(camera),
+        **seen.tables(),
+        "identities": _identities(record.people),
+        "match_events": _events(record, motion),
+        "formations": _formations(record, motion, formations),
+        "metrics": _metrics(record, motion),
+    }
+
+
+class _Seen:
+    """Rows of detections, tracks and ball, collected frame by frame."""
+
+    def __init__(self, people: list[Person], motion: Motion, camera: CameraPath) -> None:
+        self._roles = np.array([person.role for person in people])
+        self._motion, self._camera = motion, camera
+        self._people: list[tuple[int, np.ndarray, Floats, np.ndarray]] = []
+        self._balls: list[tuple[Floats, bool]] = []
+
+    def add(self, frame: int, view: FrameView) -> None:
+        boxes = view.clipped(self._camera.width, self._camera.height)
+        size = boxes[:, 2:] - boxes[:, :2]
+        in_view = (size[:, 0] > 1) & (size[:, 1] >= MIN_HEIGHT_PX) & (view.depth > 0)
+        clear = in_view & (view.visible >= SEEN_SHARE)
+        who = np.flatnonzero(in_view)
+        self._people.append((frame, who, boxes[who], clear[who]))
+        reach = view.ball_radius_px + BALL_MARGIN_PX
+        ends = np.stack([view.ball_px, view.ball_tail_px])
+        box = np.concatenate([ends.min(axis=0) - reach, ends.max(axis=0) + reach, view.ball_px])
+        self._balls.append((box, view.ball_visible))
+
+    def tables(self) -> dict[str, pa.Table]:
+        frame = np.concatenate([np.full(len(who), f) for f, who, _, _ in self._people])
+        who = np.concatenate([who for _, who, _, _ in self._people])
+        boxes = np.concatenate([boxes for _, _, boxes, _ in self._people])
+        clear = np.concatenate([clear for _, _, _, clear in self._people])
+        return {
+            "detections": self._detections(frame, who, boxes, clear),
+            "tracks": self._tracks(frame, who, boxes, clear),
+            "ball": self._ball(),
+        }
+
+    def _detections(
+        self, frame: np.ndarray, who: np.ndarray, boxes: Floats, clear: np.ndarray
+    ) -> pa.Table:
+        balls = np.array([box for box, _ in self._balls])
+        seen = np.flatnonzero([visible for _, visible in self._balls])
+        frames = np.concatenate([frame[clear], seen])
+        all_boxes = np.concatenate([boxes[clear], balls[seen, :4]])
+        roles = np.concatenate([self._roles[who[clear]], np.full(len(seen), "ball")])
+        order = np.argsort(frames, kind="stable")
+        return tables.make(
+            "detections",
+            {
+                "frame": frames[order],
+                **_box_columns(all_boxes[order]),
+                "confidence": np.ones(len(order)),
+                "role": roles[order].tolist(),
+                "appearance": [None] * len(order),
+            },
+        )
+
+    def _tracks(
+        self, frame: np.ndarray, who: np.ndarray, boxes: Floats, clear: np.ndarray
+    ) -> pa.Table:
+        return tables.make(
+            "tracks",
+            {
+                "frame": frame,
+                "time_s": self._motion.time_s[frame],
+                "track": who + FIRST_TRACK,
+                **_box_columns(boxes),
+                "x": self._motion.position[frame, who, 0],
+                "y": self._motion.position[frame, who, 1],
+                "sigma_m": np.zeros(len(frame)),
+                "speed_mps": self._motion.speed_mps[frame, who],
+                "observed": clear,
+            },
+        )
+
+    def _ball(self) -> pa.Table:
+        """Where the ball is; its pixel is null, and its status absent, when the picture lacks it."""
+        motion, count = self._motion, len(self._balls)
+        pixel = np.array([box[4:] for box, _ in self._balls])
+        visible = np.array([visible for _, visible in self._balls])
+        return tables.make(
+            "ball",
+            {
+                "frame": np.arange(count),
+                "time_s": motion.time_s,
+                **{axis: motion.ball[:, i] for i, axis in enumerate("xyz")},
+                "pixel_x": np.ma.array(pixel[:, 0], mask=~visible),
+                "pixel_y": np.ma.array(pixel[:, 1], mask=~visible),
+                "sigma_m": np.zeros(count),
+                "status": np.where(visible, "seen", "absent").tolist(),
+                "confidence": np.ones(count),
+            },
+        )
+
+
+def _box_columns(boxes: Floats) -> dict[str, Floats]:
+    return {name: boxes[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))}
+
+
+def _frames(motion: Motion, camera: CameraPath) -> pa.Table:
+    count = len(motion.time_s)
+    return tables.make(
+        "frames",
+        {
+            "frame": np.arange(count),
+            "time_s": motion.time_s,
+            "period": np.ones(count),
+            "match_clock_s": motion.time_s,
+            "segment": (motion.time_s // SEGMENT_S).astype(np.int64),
+            "decoded": np.ones(count, dtype=bool),
+            "view": ["wide"] * count,
+            "shot": np.zeros(count),
+            "replay": np.zeros(count, dtype=bool),
+            "camera_motion": _camera_motion(camera),
+        },
+    )
+
+
+def _camera_motion(camera: CameraPath) -> np.ma.MaskedArray:
+    """Maps the pixels of the frame before to each frame's; the first has none."""
+    to_pitch = camera.homographies()
+    steps = np.linalg.inv(to_pitch[1:]) @ to_pitch[:-1]
+    steps = np.concatenate([np.eye(3)[None], steps / steps[:, 2:, 2:]])
+    rows = np.ma.array(steps.reshape(-1, 9), mask=np.zeros((len(steps), 9), dtype=bool))
+    rows[0] = np.ma.masked
+    return rows
+
+
+def _calibration(camera: CameraPath) -> pa.Table:
+    count = len(camera)
+    return tables.make(
+        "calibration",
+        {
+            "frame": np.arange(count),
+            "homography": camera.homographies().reshape(-1, 9),
+            "focal_px": camera.focal_px,
+            "pan_deg": camera.pan_deg,
+            "tilt_deg": camera.tilt_deg,
+            "roll_deg": camera.roll_deg,
+            **{f"camera_{axis}": camera.position[:, i] for i, axis in enumerate("xyz")},
+            "k1": np.zeros(count),
+            "error_m": np.zeros(count),
+            "status": ["measured"] * count,
+        },
+    )
+
+
+def _identities(people: list[Person]) -> pa.Table:
+    return tables.make(
+        "identities",
+        {
+            "track": np.arange(PEOPLE) + FIRST_TRACK,
+            "player": [person.name for person in people],
+            "number": [person.number for person in people],
+            "team": [person.team for person in people],
+            "role": [person.role for person in people],
+            "confidence": np.ones(PEOPLE),
+        },
+    )
+
+
+def _events(record: PlayRecord, motion: Motion) -> pa.Table:
+    """The actions that begin and end inside the video, in the order in which they began."""
+    last_s = float(motion.time_s[-1])
+    actions = sorted(
+        (action for action in record.actions if action.end_s <= last_s),
+        key=lambda action: (action.start_s, action.end_s),
+    )
+    starts, ends = (
+        [int(np.abs(motion.time_s - getattr(action, name)).argmin()) for action in actions]
+        for name in ("start_s", "end_s")
+    )
+    names = [person.name for person in record.people] + [None]
+    return tables.make(
+        "match_events",
+        {
+            "event": np.arange(len(actions)),
+            "type": [action.kind for action in actions],
+            **_moment("start", actions, starts),
+            **_moment("end", actions, ends),
+            "player": [names[-1 if a.player is None else a.player] for a in actions],
+            "receiver": [names[-1 if a.receiver is None else a.receiver] for a in actions],
+            "team": [TEAMS[action.team] for action in actions],
+            "outcome": [action.outcome for action in actions],
+            "confidence": np.ones(len(actions)),
+            "evidence": ["simulated"] * len(actions),
+            "evidence_frames": [[start, end] for start, end in zip(starts, ends, strict=True)],
+            "provisional": [False] * len(actions),
+        },
+    )
+
+
+def _moment(name: str, actions: list[Action], frames: list[int]) -> dict[str, object]:
+    places = np.array([getattr(action, f"{name}_xy") for action in actions]).reshape(-1, 2)
+    return {
+        f"{name}_frame": frames,
+        f"{name}_s": [getattr(action, f"{name}_s") for action in actions],
+        f"{name}_x": places[:, 0],
+        f"{name}_y": places[:, 1],
+    }
+
+
+def _formations(record: PlayRecord, motion: Motion, labels: tuple[str, str]) -> pa.Table:
+    """A row a team and phase over the whole video; x and y are mean places in pitch metres."""
+    rows = []
+    for team, label in enumerate(labels):
+        people = [i for i in range(PLAYERS) if i // (PLAYERS // 2) == team]
+        for phase, frames in _phases(motion, team):
+            if frames.any():
+                mean = motion.position[frames][:, people].mean(axis=0)
+                rows.append((TEAMS[team], phase, label, people, mean))
+    end_s = float(motion.time_s[-1])
+    return tables.make(
+        "formations",
+        {
+            "team": [row[0] for row in rows],
+            "start_s": np.zeros(len(rows)),
+            "end_s": np.full(len(rows), end_s),
+            "phase": [row[1] for row in rows],
+            "label": [row[2] for row in rows],
+            "players": [[record.people[i].name for i in row[3]] for row in rows],
+            "positions": [[record.people[i].position for i in row[3]] for row in rows],
+            "x": [row[4][:, 0].tolist() for row in rows],
+            "y": [row[4][:, 1].tolist() for row in rows],
+            "confidence": np.ones(len(rows)),
+        },
+    )
+
+
+def _phases(motion: Motion, team: int) -> list[tuple[str, np.ndarray]]:
+    return [
+        ("all", np.ones(len(motion.team), dtype=bool)),
+        ("in_possession", motion.team == team),
+        ("out_of_possession", motion.team == 1 - team),
+    ]
+
+
+def _metrics(record: PlayRecord, motion: Motion) -> pa.Table:
+    """Distance and top speed of each player, share of possession of each team."""
+    steps = np.linalg.norm(np.diff(motion.position, axis=0), axis=2).sum(axis=0)
+    fastest = motion.speed_mps.max(axis=0)
+    names = [person.name for person in record.people[:PLAYERS]]
+    rows = [("player", name, "distance", steps[i], "m") for i, name in enumerate(names)]
+    rows += [("player", name, "max_speed", fastest[i], "m/s") for i, name in enumerate(names)]
+    held = np.array([(motion.team == team).sum() for team in (0, 1)], dtype=np.float64)
+    shares = held / max(held.sum(), 1.0)
+    rows += [("team", team, "possession", shares[i], "share") for i, team in enumerate(TEAMS)]
+    count = len(rows)
+    columns = dict(zip(("scope", "subject", "name", "value", "unit"), zip(*rows, strict=True), strict=True))
+    return tables.make(
+        "metrics",
+        {
+            **columns,
+            "uncertainty": np.zeros(count),
+            "start_s": np.zeros(count),
+            "end_s": np.full(count, float(motion.time_s[-1])),
+            "observed_share": np.ones(count),
+        },
+    )
+
+
+def positions_table(motion: Motion) -> pa.Table:
+    """Everyone at every frame: frame, time_s, track, x, y (metres), speed_mps."""
+    frame = np.repeat(np.arange(len(motion.time_s)), PEOPLE)
+    return pa.table(
+        {
+            "frame": pa.array(frame, pa.int64()),
+            "time_s": pa.array(motion.time_s[frame], pa.float64()),
+            "track": pa.array(np.tile(np.arange(PEOPLE) + FIRST_TRACK, len(motion.time_s)), pa.int64()),
+            "x": pa.array(motion.position[..., 0].ravel(), pa.float32()),
+            "y": pa.array(motion.position[..., 1].ravel(), pa.float32()),
+            "speed_mps": pa.array(motion.speed_mps.ravel(), pa.float32()),
+        }
+    )

@@ -1,0 +1,5 @@
+"""The ball followed from frame to frame."""
+
+from stages.ball_tracking.stage import BallTrackingStage
+
+__all__ = ["BallTrackingStage"]

@@ -1,0 +1,84 @@
+"""The camera over time: a Kalman filter forwards, and a smoother of fixed lag backwards.
+
+The filter's state is the camera vector. Between frames the picture's motion turns and zooms it,
+while its place stays, so that a shot's every frame sharpens the knowledge of where the camera
+stands. The smoother is that of Rauch, Tung and Striebel (1965).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.pitch_calibration import camera as cameras
+from stages.pitch_calibration.belief import Belief, Fit, Sighting, adjusted
+from stages.pitch_calibration.camera import LOG_ASPECT, LOG_FOCAL, PAN, ROLL, SIZE, TILT, X, Z
+
+Array = NDArray[np.float64]
+
+# the motion's error between two frames: pixels in a picture 640 wide, and a share of the shift
+MOTION_NOISE_PX, MOTION_NOISE_SHARE = 0.15, 0.03
+# how far a camera on its stand may wander in a second: radians of roll, metres, log aspect
+ROLL_WANDER, PLACE_WANDER_M, ASPECT_WANDER = 0.001, 0.05, 0.0002
+# the network's misses stay alike for about this long: looks within it are not independent
+MISS_MEMORY_S = 0.3
+UPDATE_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A prediction, and the variances (8,) that it added."""
+
+    belief: Belief
+    added: Array
+
+
+def moved(belief: Belief, motion: Array, elapsed_s: float, centre: Array) -> Moved:
+    """The belief one frame later, after the picture's motion (3, 3)."""
+    mean = cameras.carried(belief.mean, motion, centre)
+    shift = motion @ np.append(centre, 1.0)
+    distance = float(np.linalg.norm(shift[:2] / shift[2] - centre))
+    noise_px = MOTION_NOISE_PX * centre[0] / 320 + MOTION_NOISE_SHARE * distance
+    added = np.zeros(SIZE)
+    added[[PAN, TILT]] = (noise_px / np.exp(mean[LOG_FOCAL])) ** 2
+    added[[ROLL, LOG_FOCAL]] = (noise_px / centre[0]) ** 2
+    added[ROLL] += ROLL_WANDER**2 * elapsed_s
+    added[X : Z + 1] = PLACE_WANDER_M**2 * elapsed_s
+    added[LOG_ASPECT] = ASPECT_WANDER**2 * elapsed_s
+    return Moved(Belief(mean, belief.covariance + np.diag(added)), added)
+
+
+def updated(predicted: Belief, seen: Sighting, since_s: float, centre: Array) -> Fit | None:
+    """The belief after a sighting that comes `since_s` seconds after the last one."""
+    repeats = max(MISS_MEMORY_S / max(since_s, 1e-3), 1.0)
+    spread = Sighting(seen.ground, seen.pixels, seen.sigma * np.sqrt(repeats))
+    return adjusted(predicted, spread, centre, predicted.mean, UPDATE_ROUNDS)
+
+
+@dataclass
+class Track:
+    """Filtered beliefs of n consecutive frames of one unbroken motion.
+
+    `mean` (n, 8) and `covariance` (n, 8, 8); `predicted` (n, 8) and `added` (n, 8) are what led
+    from each frame's predecessor to it (unused in the first).
+    """
+
+    mean: Array
+    covariance: Array
+    predicted: Array
+    added: Array
+
+
+def smoothed(track: Track) -> tuple[Array, Array]:
+    """Means (n, 8) and covariances (n, 8, 8) given all frames of the track."""
+    mean, covariance = track.mean.copy(), track.covariance.copy()
+    before = track.covariance[:-1]
+    ahead = before + track.added[1:, :, None] * np.eye(SIZE)
+    # gain = before @ inverse(ahead), both symmetric
+    gain = np.linalg.solve(ahead, before).transpose(0, 2, 1)
+    for index in range(len(mean) - 2, -1, -1):
+        weight = gain[index]
+        mean[index] += weight @ (mean[index + 1] - track.predicted[index + 1])
+        excess = covariance[index + 1] - ahead[index]
+        covariance[index] += weight @ excess @ weight.T
+    return mean, covariance

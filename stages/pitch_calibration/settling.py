@@ -1,0 +1,116 @@
+"""Makes waiting rows final: smoothed, carried back to where nothing was seen, and judged."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.pitch import Pitch
+from stages.pitch_calibration import camera as cameras
+from stages.pitch_calibration.belief import Belief
+from stages.pitch_calibration.camera import SIZE
+from stages.pitch_calibration.filtering import Track, moved, smoothed
+from stages.pitch_calibration.following import Row
+
+Array = NDArray[np.float64]
+
+# places in the picture, as shares of its sides, where the expected error is worked out
+COLUMNS, ROWS = np.linspace(0.05, 0.95, 7), np.linspace(0.1, 0.95, 6)
+MIN_PLACES_ON_PITCH = 4
+# what no fit can tell: lens distortion, a pitch of unusual size, lines painted askew
+UNMODELLED_M = 0.1
+
+
+def settle(rows: Sequence[Row], centre: Array, max_propagation_s: float) -> list[Belief | None]:
+    """The final belief of each row, given all of them."""
+    beliefs: list[Belief | None] = [None] * len(rows)
+    for first, end in _stretches(rows):
+        part = rows[first:end]
+        mean, covariance = smoothed(_track(part))
+        beliefs[first:end] = [Belief(*pair) for pair in zip(mean, covariance, strict=True)]
+    _carry_back(rows, beliefs, centre, max_propagation_s)
+    return beliefs
+
+
+def _stretches(rows: Sequence[Row]) -> list[tuple[int, int]]:
+    """Ranges of rows in which each camera was predicted from the one before it."""
+    ranges: list[tuple[int, int]] = []
+    for index, row in enumerate(rows):
+        if row.mean is None:
+            continue
+        if row.predicted is not None and ranges and ranges[-1][1] == index:
+            ranges[-1] = (ranges[-1][0], index + 1)
+        else:
+            ranges.append((index, index + 1))
+    return ranges
+
+
+def _track(rows: Sequence[Row]) -> Track:
+    nothing = np.zeros(SIZE)
+    return Track(
+        mean=np.array([row.mean for row in rows]),
+        covariance=np.array([row.covariance for row in rows]),
+        predicted=np.array([nothing if row.predicted is None else row.predicted for row in rows]),
+        added=np.array([nothing if row.added is None else row.added for row in rows]),
+    )
+
+
+def _carry_back(
+    rows: Sequence[Row], beliefs: list[Belief | None], centre: Array, max_propagation_s: float
+) -> None:
+    """Carry cameras backwards over the frames before the first sighting of their shot."""
+    source = np.inf
+    for index in range(len(rows) - 2, -1, -1):
+        after, motion = beliefs[index + 1], rows[index + 1].motion
+        if rows[index + 1].measured:
+            source = rows[index + 1].time_s
+        too_far = source - rows[index].time_s > max_propagation_s
+        if beliefs[index] is not None or after is None or motion is None or too_far:
+            continue
+        elapsed_s = rows[index + 1].time_s - rows[index].time_s
+        back = np.linalg.inv(motion.reshape(3, 3))
+        beliefs[index] = moved(after, back, elapsed_s, centre).belief
+        rows[index].misfit = rows[index + 1].misfit
+
+
+def expected_errors(
+    beliefs: Sequence[Belief], misfits: Array, centre: Array, pitch: Pitch
+) -> tuple[Array, Array]:
+    """Expected errors in metres, and widths in metres of what is seen, for n beliefs: (n,), (n,).
+
+    The error is the root mean square over places of the picture that show the pitch; NaN where
+    hardly any does.
+    """
+    mean = np.array([belief.mean for belief in beliefs])
+    roots = np.linalg.cholesky(np.array([belief.covariance for belief in beliefs]))
+    # the mean camera, and one a standard deviation off along each axis of the covariance
+    around = np.concatenate([mean[:, None], mean[:, None] + roots.transpose(0, 2, 1)], axis=1)
+    ground = _seen_ground(around, centre)
+    shown = np.isfinite(ground).all(axis=(1, 3))
+    shown &= pitch.contains(ground[:, 0].reshape(-1, 2)).reshape(shown.shape)
+    square = ((ground[:, 1:] - ground[:, :1]) ** 2).sum(axis=(1, 3))
+    count = shown.sum(axis=1)
+    total = np.where(shown, square, 0.0).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.hypot(misfits * np.sqrt(total / count), UNMODELLED_M)
+    error[count < MIN_PLACES_ON_PITCH] = np.nan
+    return error, _widths(ground[:, 0])
+
+
+def _seen_ground(around: Array, centre: Array) -> Array:
+    """Where (n, k, places, 2) cameras (n, k, 8) see the ground; NaN above the horizon."""
+    x, y = np.meshgrid(COLUMNS, ROWS)
+    places = (
+        np.stack([x.ravel(), y.ravel(), np.full(x.size, 0.5)], axis=1) * 2 * np.append(centre, 1)
+    )
+    # the inverse keeps the sign by which a third coordinate is positive in front of the camera
+    homography = np.linalg.inv(cameras.ground_to_pixel(around, centre))
+    ground = np.einsum("nkij,pj->nkpi", homography, places)
+    depth = np.where(ground[..., 2:] > 0, ground[..., 2:], np.nan)
+    return np.asarray(ground[..., :2] / depth)
+
+
+def _widths(ground: Array) -> Array:
+    """Metres between the left and right ends of the picture's lowest row, (n,)."""
+    lowest = ground[:, -len(COLUMNS) :]
+    return np.asarray(np.linalg.norm(lowest[:, -1] - lowest[:, 0], axis=1))

@@ -1,0 +1,101 @@
+"""The stage `pitch_calibration`: shots, views and a camera for each frame."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from application.stage import MatchFacts, Rows, StageResult, TimelineStage
+from domain import tables
+from domain.configuration import PitchCalibrationOptions
+from stages.pitch_calibration.answers import fixed_tables, followed_tables
+from stages.pitch_calibration.first_look import FirstLook
+from stages.pitch_calibration.fixed import FixedCamera
+from stages.pitch_calibration.following import Followed, Follower, Row
+from stages.pitch_calibration.reading import joined, sighting
+from stages.pitch_calibration.settling import settle
+
+# rows become final in blocks of this many seconds, when as many more have been seen
+BLOCK_S = 0.5
+
+
+class CalibrationState(msgspec.Struct):
+    """Rows that wait for what comes after them, and what is known of the camera."""
+
+    rows: list[Row] = []
+    followed: Followed = msgspec.field(default_factory=Followed)
+    shot: int = 0
+    view: str = "other"
+
+
+class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationState]):
+    """Finds the camera of each frame from pitch points and camera motion.
+
+    A frame's points correct a camera that the motion carries along. Frames without points get the
+    carried one, from before and from after, for at most `max_propagation_s`; after a cut nothing
+    is known until points are seen in the new shot. A row is final within a second of its frame.
+    """
+
+    name: ClassVar[str] = "pitch_calibration"
+    version: ClassVar[int] = 1
+    requires: ClassVar[tuple[str, ...]] = ("video_frames", "pitch_observations")
+    produces: ClassVar[tuple[str, ...]] = ("frames", "calibration")
+    state_type: ClassVar[type[msgspec.Struct]] = CalibrationState
+
+    def __init__(self, options: PitchCalibrationOptions, facts: MatchFacts) -> None:
+        super().__init__(options, facts)
+        self.centre = np.array([facts.width, facts.height]) / 2
+        self.points = facts.pitch.points()
+        self.block = max(round(BLOCK_S * facts.frame_rate), 1)
+        self.follower = Follower(
+            FirstLook(
+                self.centre,
+                facts.pitch.half_length_m,
+                options.min_points,
+                options.ransac_threshold_m,
+            ),
+            self.centre,
+            options.max_propagation_s,
+            1 / facts.frame_rate,
+        )
+        pairs = options.fixed_points
+        self.fixed = FixedCamera.from_pairs(pairs, self.centre) if pairs else None
+
+    def advance(self, rows: Rows, state: CalibrationState, *, final: bool) -> StageResult:
+        parts = []
+        for row, points, cut in joined(rows):
+            state.shot += cut
+            state.view = row.view or state.view
+            row.shot, row.view = state.shot, state.view
+            if row.decoded and self.fixed is None:
+                seen = sighting(points, self.points, self.facts.width)
+                self.follower.follow(row, state.rows, seen, state.followed)
+            state.rows.append(row)
+            if len(state.rows) == 2 * self.block:
+                parts.append(self._settled(state, self.block))
+        if final and state.rows:
+            parts.append(self._settled(state, len(state.rows)))
+        watermark = state.rows[0].frame if state.rows else rows.end
+        return StageResult(_together(parts), state, watermark)
+
+    def _settled(self, state: CalibrationState, count: int) -> dict[str, pa.Table]:
+        """Make the first `count` waiting rows final."""
+        ready = state.rows[:count]
+        if self.fixed is not None:
+            made = fixed_tables(ready, self.fixed)
+        else:
+            beliefs = settle(state.rows, self.centre, self.options.max_propagation_s)
+            made = followed_tables(
+                ready, beliefs[:count], self.centre, self.facts.pitch, self.options.max_error_m
+            )
+        state.rows = state.rows[count:]
+        return made
+
+
+def _together(parts: Sequence[dict[str, pa.Table]]) -> dict[str, pa.Table]:
+    return {
+        name: pa.concat_tables([tables.empty(name), *(part[name] for part in parts)])
+        for name in PitchCalibrationStage.produces
+    }

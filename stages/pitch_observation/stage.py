@@ -1,0 +1,152 @@
+"""The stage `pitch_observation`: what one frame, and the one before it, say about the camera."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import cv2
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from application.stage import Frame, FramePass, GPUStage, Image, MatchFacts
+from domain import tables
+from domain.configuration import PitchObservationOptions
+from domain.errors import StageError
+from domain.pitch import PITCH_POINT_COUNT
+from stages.images import Fit, fit, letterbox
+from stages.pitch_observation.motion import Motion, between
+from stages.pitch_observation.views import (
+    MOTION_SUPPORT,
+    Look,
+    histogram_distance,
+    is_cut,
+    look,
+    view_of,
+)
+
+Array = NDArray[np.float64]
+
+INPUT_HEIGHT, INPUT_WIDTH = 384, 640
+LOOK_SIZE = (160, 90)
+
+
+class PitchObservationStage(GPUStage[PitchObservationOptions]):
+    """Sees the pitch's points, the camera's motion, cuts and the kind of view, frame by frame.
+
+    Points under `confidence_threshold` are kept with a confidence of 0. The motion and the cut are
+    those since the frame just before, and unknown where that one did not decode: looking farther
+    back would make rows depend on where segments are cut.
+    """
+
+    name: ClassVar[str] = "pitch_observation"
+    version: ClassVar[int] = 1
+    produces: ClassVar[tuple[str, ...]] = ("pitch_observations",)
+    warmup_frames: ClassVar[int] = 1
+
+    @staticmethod
+    def shipped_model() -> str:
+        return "pitch.onnx"
+
+    @staticmethod
+    def input_size(
+        options: PitchObservationOptions,  # noqa: ARG004
+        facts: MatchFacts,  # noqa: ARG004
+    ) -> tuple[int, int]:
+        return INPUT_HEIGHT, INPUT_WIDTH
+
+    def begin(self) -> FramePass:
+        return _Pass(self)
+
+
+class _Small(NamedTuple):
+    """A frame made small: the network's input, where the frame lies in it, grey and its look."""
+
+    canvas: Image
+    place: Fit
+    grey: NDArray[np.uint8]
+    look: Look
+
+
+class _Pass:
+    """The stage at work on one segment."""
+
+    def __init__(self, stage: PitchObservationStage) -> None:
+        self.stage = stage
+        self.before: _Small | None = None
+        self.rows: list[dict[str, Any]] = []
+
+    def take(self, frames: Sequence[Frame]) -> None:
+        waiting: list[tuple[dict[str, Any], _Small]] = []
+        for frame in frames:
+            now = None if frame.image is None else _small(frame.image)
+            if now is not None and frame.owned:
+                row = {"frame": frame.number, **self._change(now)}
+                row["grass_share"] = now.look.grass_share
+                self.rows.append(row)
+                waiting.append((row, now))
+            self.before = now
+        self._look_for_points(waiting)
+
+    def tables(self) -> Mapping[str, pa.Table]:
+        columns = {
+            name: [row[name] for row in self.rows]
+            for name in tables.SCHEMAS["pitch_observations"].names
+        }
+        return {"pitch_observations": tables.make("pitch_observations", columns)}
+
+    def _change(self, now: _Small) -> dict[str, Any]:
+        """The columns about what happened since the frame before."""
+        if self.before is None or self.before.grey.shape != now.grey.shape:
+            return {"camera_motion": None, "cut": False}
+        motion = between(self.before.grey, now.grey)
+        support = 0.0 if motion is None else motion.support
+        distance = histogram_distance(self.before.look, now.look)
+        cut = is_cut(distance, support, self.stage.options.cut_threshold)
+        if motion is None or cut or support < MOTION_SUPPORT:
+            return {"camera_motion": None, "cut": cut}
+        return {"camera_motion": _in_source_pixels(motion, now.place.scale), "cut": cut}
+
+    def _look_for_points(self, waiting: list[tuple[dict[str, Any], _Small]]) -> None:
+        """Run the network on the frames whose turn it is, and complete their rows."""
+        due = [item for item in waiting if item[0]["frame"] % self.stage.options.every == 0]
+        answers = self.stage.model.infer([small.canvas for _, small in due]) if due else []
+        found = {
+            row["frame"]: self._points(answer[0], small.place)
+            for (row, small), answer in zip(due, answers, strict=True)
+        }
+        for row, _ in waiting:
+            points = found.get(row["frame"])
+            seen = None if points is None else int((points[:, 2] > 0).sum())
+            row["points"] = None if points is None else points.ravel()
+            row["view"] = view_of(row["grass_share"], seen)
+
+    def _points(self, answer: NDArray[np.float32], place: Fit) -> NDArray[np.float32]:
+        """The network's answer as points (32, 3) in source pixels, faint ones with confidence 0."""
+        if answer.size != PITCH_POINT_COUNT * 3:
+            raise StageError(
+                f"pitch_observation: expected a model whose output is (1, {PITCH_POINT_COUNT}, 3), "
+                f"actual {answer.shape}: choose another model_name"
+            )
+        points = answer.reshape(PITCH_POINT_COUNT, 3)
+        confidence = np.clip(points[:, 2], 0, 1)
+        confidence[confidence < self.stage.options.confidence_threshold] = 0
+        return np.column_stack([place.to_source(points[:, :2]), confidence])
+
+
+def _small(image: Image) -> _Small:
+    size = (image.shape[0], image.shape[1])
+    place = fit(size, INPUT_HEIGHT, INPUT_WIDTH)
+    canvas, scale, offset = letterbox(image, INPUT_HEIGHT, INPUT_WIDTH)
+    left, top = int(offset[0]), int(offset[1])
+    inner = canvas[top : top + round(size[0] * scale), left : left + round(size[1] * scale)]
+    grey = np.asarray(cv2.cvtColor(inner, cv2.COLOR_BGR2GRAY), np.uint8)
+    tiny = np.asarray(cv2.resize(inner, LOOK_SIZE, interpolation=cv2.INTER_AREA), np.uint8)
+    return _Small(canvas, place, grey, look(tiny))
+
+
+def _in_source_pixels(motion: Motion, scale: float) -> Array:
+    """The motion's homography, row by row, from small pixels (centres at 0) to source pixels."""
+    # the small picture's pixel i has its centre at i + 0.5: a half that OpenCV leaves out
+    small = np.array([[scale, 0, -0.5], [0, scale, -0.5], [0, 0, 1]])
+    homography = np.linalg.inv(small) @ motion.homography @ small
+    return np.asarray((homography / homography[2, 2]).ravel())

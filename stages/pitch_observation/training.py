@@ -1,0 +1,194 @@
+"""The recipe that made the shipped pitch network, on a CPU: one straight loop.
+
+The loss of a point is the cross-entropy between a small Gaussian around its true place (or "not
+in view") and the predicted probability over cells; lines are an auxiliary task with binary
+cross-entropy, which teaches the trunk where the painted pitch is from few labelled frames.
+"""
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import torch
+import torch.nn.functional as functional
+from torch import nn
+
+from stages.pitch_observation.network import GRID_HEIGHT, GRID_WIDTH, STRIDE, PitchNetwork
+from stages.pitch_observation.training_data import (
+    PitchFrame,
+    load_frame,
+    load_training_frames,
+)
+from stages.pitch_observation.training_score import score
+from stages.pitch_observation.training_views import PitchSource
+from stages.player_detection.training_loop import (
+    VALIDATION_MATCH,
+    Batch,
+    Budget,
+    MovingAverage,
+    Progress,
+    Report,
+    draws,
+    images_of,
+    learning_rate,
+    load_checkpoint,
+    parameter_groups,
+    save_checkpoint,
+    training_images,
+)
+from stages.player_detection.training_network import load_coco, settle_norms
+
+
+@dataclass(frozen=True)
+class PitchOptions:
+    """One training run. `data` is the folder with `pitch/`, `pitch_wc2022/` and `weights/`."""
+
+    data: Path
+    out: Path
+    steps: int = 3000
+    minutes: float | None = None
+    seed: int = 0
+    resume: bool = True
+    batch: int = 8
+    peak_rate: float = 1e-3
+    weight_decay: float = 1e-3
+    warmup: int = 100
+    line_weight: float = 1.0
+    spread_cells: float = 0.8
+    drawn_share: float = 0.2
+    checkpoint_every: int = 100
+    score_every: int = 250
+    threads: int = 2
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the options that change the weights."""
+        out_of_it = {"data", "out", "resume", "threads", "checkpoint_every", "score_every"}
+        kept = {k: v for k, v in asdict(self).items() if k not in out_of_it}
+        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the run keeps its state."""
+        return self.out / "pitch_checkpoint.pt"
+
+
+def train_pitch(options: PitchOptions, report: Report = print) -> Path:
+    """Train until the budget is spent, resuming where a killed run stopped; return the weights.
+
+    `out` receives the checkpoint and, at the end, `pitch.pt`: the averaged weights.
+    """
+    torch.set_num_threads(options.threads)
+    cv2.setNumThreads(1)
+    torch.manual_seed(options.seed)
+    source, validation = _sources(options)
+    fitted = sum(frame.to_pixel is not None for frame in source.frames)
+    report(f"{len(source.frames)} frames, {fitted} with a homography")
+    network = starting_network(options, source)
+    optimizer = torch.optim.AdamW(parameter_groups(network, options.weight_decay))
+    average = MovingAverage(network)
+    progress = Progress()
+    if options.resume and options.checkpoint.exists():
+        progress = load_checkpoint(options.checkpoint, network, average, optimizer)
+        report(f"resumed at step {progress.step}")
+    _run(options, source, validation, network, optimizer, average, progress, report)
+    weights = options.out / "pitch.pt"
+    torch.save(average.model.state_dict(), weights)
+    return weights
+
+
+def _sources(options: PitchOptions) -> tuple[PitchSource, list[PitchFrame]]:
+    """Training pictures, and the whole frames of the validation match."""
+    folders = [options.data / "pitch", options.data / "pitch_wc2022"]
+    images = [image for folder in folders for image in training_images(folder)]
+    validation = images_of(folders[0], lambda match: match == VALIDATION_MATCH)
+    source = PitchSource(
+        load_training_frames(images), options.batch, drawn_share=options.drawn_share
+    )
+    return source, [load_frame(image) for image in validation]
+
+
+def starting_network(options: PitchOptions, source: PitchSource) -> PitchNetwork:
+    """The trunk from COCO, its norms settled on pictures drawn with the run's seed."""
+    coco = load_coco(options.data / "weights" / "yolov8n_coco_fused.npz")
+    pictures = next(draws(source.draw, options.seed + 1, first=0)).images
+    settle_norms(coco, pictures)
+    return PitchNetwork(list(coco.model)).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def point_targets(points: torch.Tensor, spread: float) -> torch.Tensor:
+    """Probabilities (n, 32, cells + 1) for points (n, 32, 2) in pixels; the last is "not in view".
+
+    A Gaussian of `spread` cells around the true place, scaled to sum to one on the grid.
+    """
+    there = torch.isfinite(points[..., 0])
+    place = torch.nan_to_num(points) / STRIDE - 0.5
+    x = torch.arange(GRID_WIDTH) - place[..., 0, None]
+    y = torch.arange(GRID_HEIGHT) - place[..., 1, None]
+    across, down = (torch.softmax(-(v**2) / (2 * spread**2), dim=-1) for v in (x, y))
+    cells = (down[..., :, None] * across[..., None, :]).flatten(2)
+    absent = (~there).float()[..., None]
+    return torch.cat([cells * (1 - absent), absent], dim=2)
+
+
+def training_loss(
+    network: nn.Module, batch: Batch, line_weight: float = 1.0, spread: float = 0.8
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """Loss of one batch and its parts; what is not known for certain is left out."""
+    with torch.autocast("cpu", torch.bfloat16):
+        cells, absent, lines = network(batch.images.contiguous(memory_format=torch.channels_last))
+    truth = batch.targets
+    logits = torch.cat([cells.float().flatten(2), absent.float()[..., None]], dim=2)
+    targets = point_targets(truth["points"], spread)
+    entropy = -(targets * logits.log_softmax(2)).sum(2)
+    known = truth["known"].float()
+    points = (entropy * known).sum() / known.sum().clamp(min=1)
+    marks = functional.binary_cross_entropy_with_logits(
+        lines.float(), truth["lines"].float(), reduction="none", pos_weight=torch.tensor(3.0)
+    )
+    line = (marks.mean((1, 2, 3)) * truth["lines_known"]).mean() * 20
+    parts = {"points": float(points.detach()), "lines": float(line.detach())}
+    return points + line_weight * line, parts
+
+
+def _run(
+    options: PitchOptions,
+    source: PitchSource,
+    validation: list[PitchFrame],
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: MovingAverage,
+    progress: Progress,
+    report: Report,
+) -> None:
+    """The loop itself; changes network, optimizer, average and progress in place."""
+    budget = Budget(options.steps, options.minutes)
+    network.train()
+    for batch in draws(source.draw, options.seed, progress.step):
+        spent = budget.spent(progress.step, progress.seconds)
+        if spent >= 1:
+            break
+        started = time.monotonic()
+        rate = learning_rate(options.peak_rate, spent, progress.step, options.warmup)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        loss, parts = training_loss(network, batch, options.line_weight, options.spread_cells)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        average.update(network, progress.step)
+        progress.step += 1
+        progress.seconds += time.monotonic() - started
+        if progress.step % 20 == 0:
+            text = " ".join(f"{name} {value:.3f}" for name, value in parts.items())
+            took = time.monotonic() - started
+            report(f"step {progress.step} {spent:.1%} rate {rate:.2e} {text} {took:.2f} s/step")
+        if progress.step % options.checkpoint_every == 0:
+            save_checkpoint(options.checkpoint, network, average, optimizer, progress)
+        if progress.step % options.score_every == 0:
+            report(f"step {progress.step} validation {score(average.model, validation)}")
+    save_checkpoint(options.checkpoint, network, average, optimizer, progress)
+    report(f"step {progress.step} validation {score(average.model, validation)}")

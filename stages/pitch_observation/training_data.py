@@ -1,0 +1,118 @@
+"""Training pictures for the pitch network: frames seen through other cameras, with true points."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from domain.pitch import Pitch, mirrored_points
+from stages.pitch_observation.network import (
+    INPUT_HEIGHT,
+    INPUT_WIDTH,
+    POINT_COUNT,
+)
+from stages.player_detection.training_data import Image
+from stages.player_detection.training_loop import refuse_held_out
+
+Floats = npt.NDArray[np.float64]
+FRAME_SIZE = (1280, 720)
+INNER_TOP = (INPUT_HEIGHT - INPUT_WIDTH * 9 // 16) // 2
+"""Rows of grey above a 16:9 frame in the network's input (and as many below)."""
+GREY = 114
+
+
+def semantic_lines(pitch: Pitch | None = None, step_m: float = 0.5) -> list[Floats]:
+    """The 12 kinds of line as polylines (n, 2) in metres.
+
+    Order: far, near touchline; left, right goal line; halfway line; left, right penalty area;
+    left, right goal area; centre circle; left, right penalty arc.
+    """
+    pitch = pitch or Pitch()
+    outline, halfway, *areas = pitch.lines(step_m)
+    x, y = pitch.half_length_m, pitch.half_width_m
+    sides = [(1, y), (1, -y), (0, -x), (0, x)]
+    edges = [outline[np.isclose(outline[:, axis], value)] for axis, value in sides]
+    edges = [e[np.argsort(e[:, 1 - axis])] for e, (axis, _) in zip(edges, sides, strict=True)]
+    left_area, left_goal, right_area, right_goal, circle, left_arc, right_arc = areas
+    return [
+        *edges, halfway, left_area, right_area, left_goal, right_goal, circle, left_arc, right_arc
+    ]  # fmt: skip
+
+
+POINTS = Pitch().points()
+MIRRORED = mirrored_points()
+LINES = semantic_lines()
+MIRRORED_LINES = np.array([0, 1, 3, 2, 4, 6, 5, 8, 7, 9, 11, 10])
+
+
+@dataclass(frozen=True)
+class PitchFrame:
+    """One frame (720, 1280, 3) BGR with its labels.
+
+    `to_pixel` maps metres to frame pixels (None where the labels do not fix it); `points` (32, 2)
+    are labelled pixels, NaN where a point is not labelled.
+    """
+
+    match: str
+    image: Image
+    points: Floats
+    to_pixel: Floats | None
+    mirrors: bool = True
+    """Whether the mirrored picture is one of the same kind: not so from behind a goal."""
+
+
+def fit_homography(metres: Floats, pixels: Floats, most_m: float = 0.6) -> Floats | None:
+    """Metres to pixels (3, 3) by RANSAC (Fischler and Bolles, 1981); None when not trustworthy.
+
+    Trustworthy: six points and seven in ten agree, and their median error is below `most_m`.
+    """
+    if len(metres) < 6:
+        return None
+    found, inliers = cv2.findHomography(metres, pixels, cv2.RANSAC, 10.0)
+    chosen = inliers.ravel() > 0 if found is not None else np.zeros(len(metres), bool)
+    if chosen.sum() < 6 or chosen.mean() < 0.7:
+        return None
+    refined, _ = cv2.findHomography(metres[chosen], pixels[chosen], 0)
+    back = cv2.perspectiveTransform(pixels[chosen][None], np.linalg.inv(refined))[0]
+    error = float(np.median(np.linalg.norm(back - metres[chosen], axis=1)))
+    return np.asarray(refined, np.float64) if error < most_m else None
+
+
+def load_frame(image: Path) -> PitchFrame:
+    """Load one frame, stretched or not, and fit its labels."""
+    pixels = cv2.imread(str(image))
+    if pixels is None:
+        raise ValueError(f"{image} is not a picture that can be read")
+    way = cv2.INTER_AREA if pixels.shape[1] > FRAME_SIZE[0] else cv2.INTER_CUBIC
+    pixels = cv2.resize(pixels, FRAME_SIZE, interpolation=way)
+    row = np.loadtxt(image.parent.parent / "labels" / f"{image.stem}.txt", ndmin=2)[0]
+    labels = row[5:].reshape(POINT_COUNT, 3)
+    points = np.where(labels[:, 2:] > 0, labels[:, :2] * FRAME_SIZE, np.nan)
+    seen = np.isfinite(points[:, 0])
+    fitted = fit_homography(POINTS[seen], points[seen])
+    return PitchFrame(image.stem.split("_")[0], pixels.astype(np.uint8), points, fitted)
+
+
+def load_training_frames(images: Sequence[Path]) -> list[PitchFrame]:
+    """Load frames for training; raises `HeldOutMatchError` for a held-out match."""
+    return [load_frame(image) for image in refuse_held_out(images)]
+
+
+def letterbox_matrix() -> Floats:
+    """Frame pixels to input pixels (3, 3): half the size, below `INNER_TOP` rows of grey."""
+    scale = INPUT_WIDTH / FRAME_SIZE[0]
+    return np.array([[scale, 0, 0], [0, scale, INNER_TOP], [0, 0, 1.0]])
+
+
+def letterbox(image: Image) -> torch.Tensor:
+    """Fit a 16:9 BGR frame into the input (1, 3, 384, 640), RGB in 0..1."""
+    inner = (INPUT_WIDTH, INPUT_WIDTH * 9 // 16)
+    canvas = np.full((INPUT_HEIGHT, INPUT_WIDTH, 3), GREY, np.uint8)
+    small = cv2.resize(image, inner, interpolation=cv2.INTER_AREA)
+    canvas[INNER_TOP : INNER_TOP + inner[1]] = small
+    pixels = np.ascontiguousarray(canvas[:, :, ::-1].transpose(2, 0, 1))
+    return torch.from_numpy(pixels).float()[None] / 255

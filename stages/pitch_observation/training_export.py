@@ -1,0 +1,56 @@
+"""From trained weights to the pitch model that ships: one ONNX file with its decoding inside."""
+
+from pathlib import Path
+
+import torch
+
+from stages.pitch_observation.network import (
+    INPUT_HEIGHT,
+    INPUT_WIDTH,
+    POINT_COUNT,
+    ExportedPitchNetwork,
+    PitchNetwork,
+)
+from stages.player_detection.training_export import (
+    ATTRIBUTION,
+    LICENCE,
+    averaged_weights,
+    write_onnx,
+)
+from stages.player_detection.training_network import load_coco
+
+LINE_NAMES = (
+    "far_touchline", "near_touchline", "left_goal_line", "right_goal_line", "halfway_line",
+    "left_penalty_area", "right_penalty_area", "left_goal_area", "right_goal_area",
+    "centre_circle", "left_penalty_arc", "right_penalty_arc",
+)  # fmt: skip
+
+
+def load_network(checkpoint: Path, coco: Path) -> PitchNetwork:
+    """The network with a run's averaged weights, in evaluation mode."""
+    network = PitchNetwork(list(load_coco(coco).model))
+    network.load_state_dict(averaged_weights(checkpoint))
+    return network.eval()
+
+
+def export(checkpoint: Path, path: Path, coco: Path, recipe: str = "") -> Path:
+    """Write the pitch model as ONNX, `images` (n, 3, 384, 640) RGB in 0..1 to two outputs.
+
+    `points` (n, 32, 3): x, y in input pixels and confidence; `lines` (n, 12, 96, 160):
+    probability of each kind of line in each cell of 4 by 4 pixels.
+    """
+    metadata = {
+        "points": str(POINT_COUNT),
+        "lines": ",".join(LINE_NAMES),
+        "input_size": f"{INPUT_HEIGHT}x{INPUT_WIDTH}",
+        "recipe_sha256": recipe,
+        "license": LICENCE,
+        "attribution": ATTRIBUTION.format(
+            sets="football-field-detection and soccer-field-localization",
+            more=" and World Cup 2022 broadcasts",
+        ),
+    }
+    model = ExportedPitchNetwork(load_network(checkpoint, coco))
+    example = torch.zeros(1, 3, INPUT_HEIGHT, INPUT_WIDTH)
+    axes = {name: {0: "batch"} for name in ("images", "points", "lines")}
+    return write_onnx(model, example, path, ["points", "lines"], axes, metadata)

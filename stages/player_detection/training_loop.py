@@ -1,0 +1,184 @@
+"""What both training recipes share: the split by match, the schedule, the moving average.
+
+Frames of one match look alike, so the split is by match and never by frame. The matches in
+`HELD_OUT_MATCHES` take part in no training and no choice of any setting: published figures are
+theirs. `training_matches` and `refuse_held_out` enforce that.
+"""
+
+import copy
+import math
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+
+import numpy as np
+import torch
+from torch import nn
+
+HELD_OUT_MATCHES = frozenset({"08fd33", "c01561", "cd987c"})
+VALIDATION_MATCH = "a9f16c"
+
+Report = Callable[[str], None]
+
+
+class HeldOutMatchError(ValueError):
+    """A frame of a held-out match, or of footage for evaluation only, was offered for training."""
+
+
+def match_of(image: Path) -> str:
+    """The match a frame is of: the text before the first underscore of its file name."""
+    return image.stem.split("_")[0]
+
+
+def refuse_held_out(images: Iterable[Path]) -> list[Path]:
+    """Return the images unchanged; raise `HeldOutMatchError` when one must not be trained on."""
+    checked = list(images)
+    for image in checked:
+        if match_of(image)[:6] in HELD_OUT_MATCHES:
+            raise HeldOutMatchError(f"{image.name} is of a held-out match: not for training")
+        if "other" in image.resolve().parent.parts:
+            raise HeldOutMatchError(f"{image} is footage for evaluation only: not for training")
+    return checked
+
+
+def images_of(folder: Path, keep: Callable[[str], bool]) -> list[Path]:
+    """Sorted JPEG paths in `folder`/images whose match satisfies `keep`."""
+    return sorted(p for p in (folder / "images").glob("*.jpg") if keep(match_of(p)))
+
+
+def training_images(folder: Path, validation: str = VALIDATION_MATCH) -> list[Path]:
+    """The frames of `folder` that may be trained on: neither held out nor for validation."""
+    keep = images_of(folder, lambda match: match not in HELD_OUT_MATCHES | {validation})
+    return refuse_held_out(keep)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: a number of steps, or of minutes spent training, whichever ends first."""
+
+    steps: int
+    minutes: float | None = None
+
+    def spent(self, step: int, seconds: float) -> float:
+        """The share of the budget used after `step` steps and `seconds` of training, in 0..1."""
+        by_time = 0.0 if self.minutes is None else seconds / (60 * self.minutes)
+        return min(1.0, max(step / self.steps, by_time))
+
+
+def learning_rate(peak: float, spent: float, step: int, warmup: int, floor: float = 0.01) -> float:
+    """Linear warm-up over `warmup` steps, then half a cosine from `peak` to `floor` * `peak`."""
+    cosine = floor + (1 - floor) * (1 + math.cos(math.pi * spent)) / 2
+    return peak * cosine * min(1.0, (step + 1) / warmup)
+
+
+class MovingAverage:
+    """Exponential moving average of a model's weights and buffers; its decay rises from zero."""
+
+    def __init__(self, model: nn.Module, decay: float = 0.998, ramp: float = 200.0) -> None:
+        self.model = copy.deepcopy(model).eval()
+        self.decay = decay
+        self.ramp = ramp
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Move every floating-point weight and buffer towards those of `model`."""
+        decay = self.decay * (1 - math.exp(-(step + 1) / self.ramp))
+        source = model.state_dict()
+        for name, value in self.model.state_dict().items():
+            if value.dtype.is_floating_point:
+                value.mul_(decay).add_(source[name], alpha=1 - decay)
+            else:
+                value.copy_(source[name])
+
+
+@dataclass
+class Progress:
+    """How far a training run has come; stored in its checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+
+
+def save_checkpoint(
+    path: Path,
+    model: nn.Module,
+    average: MovingAverage,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+) -> None:
+    """Write a checkpoint beside `path`, then rename: a kill never leaves half a file."""
+    state = {
+        "model": model.state_dict(),
+        "average": average.model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "step": progress.step,
+        "seconds": progress.seconds,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+def load_checkpoint(
+    path: Path,
+    model: nn.Module,
+    average: MovingAverage,
+    optimizer: torch.optim.Optimizer,
+) -> Progress:
+    """Restore all that `save_checkpoint` wrote; only tensors and plain values are read."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    model.load_state_dict(state["model"])
+    average.model.load_state_dict(state["average"])
+    optimizer.load_state_dict(state["optimizer"])
+    return Progress(step=int(state["step"]), seconds=float(state["seconds"]))
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Decay only matrices and kernels, never biases or norms."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def draws(
+    draw: Callable[[np.random.Generator], "Batch"], seed: int, first: int, ahead: int = 3
+) -> Iterator["Batch"]:
+    """Yield draw(generator of step) for first, first + 1, ...; drawn ahead in one thread.
+
+    The generator is seeded by (seed, step), so a resumed run sees the batches that an
+    uninterrupted one would have seen.
+    """
+    queue: Queue[Batch | Exception] = Queue(maxsize=ahead)
+
+    def produce() -> None:
+        step = first
+        while True:
+            try:
+                queue.put(draw(np.random.default_rng([seed, step])))
+            except Exception as error:  # handed to the consumer, which raises it
+                queue.put(error)
+                return
+            step += 1
+
+    threading.Thread(target=produce, daemon=True, name="training-draws").start()
+    while True:
+        item = queue.get()
+        if isinstance(item, Exception):
+            raise item
+        yield item
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures (n, 3, height, width) float32 in 0..1, RGB, and named target tensors."""
+
+    images: torch.Tensor
+    targets: dict[str, torch.Tensor]

@@ -1,0 +1,66 @@
+"""The stage: medians of colour segment by segment, teams and names when the match is over."""
+
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from application.stage import Rows, StageResult, TimelineStage, WholeMatch
+from domain import tables
+from domain.configuration import TeamClassificationOptions
+from domain.tables import PERSON_ROLES
+from stages.team_classification import blocks, spans
+from stages.team_classification.evidence import Blocks, TrackEvidence, gather
+from stages.team_classification.players import name_players
+from stages.team_classification.teams import REFEREE, Verdicts, judge
+
+_TEAMS = np.array(["home", "away", "unknown"])
+
+
+class TeamClassificationState(msgspec.Struct):
+    """The evidence of the block of frames that is not complete yet."""
+
+    waiting: pa.Table = msgspec.field(default_factory=lambda: tables.empty("track_evidence"))
+
+
+class TeamClassificationStage(TimelineStage[TeamClassificationOptions, TeamClassificationState]):
+    """Team, role and player of each track.
+
+    Without shirt colours every team is unknown; without places on the pitch keepers have no team,
+    no tracks are joined, and home is the team in the lighter shirts.
+    """
+
+    name: ClassVar[str] = "team_classification"
+    version: ClassVar[int] = 1
+    requires: ClassVar[tuple[str, ...]] = ("track_evidence",)
+    concludes_with: ClassVar[tuple[str, ...]] = ("track_colours", "tracks")
+    produces: ClassVar[tuple[str, ...]] = ("track_colours", "identities")
+    state_type: ClassVar[type[msgspec.Struct]] = TeamClassificationState
+
+    def advance(self, rows: Rows, state: TeamClassificationState, *, final: bool) -> StageResult:
+        known = pa.concat_tables([state.waiting, rows["track_evidence"]])
+        whole, waiting, border = blocks.split(known, rows.end, final=final)
+        table = blocks.reduce(whole)
+        return StageResult({"track_colours": table}, TeamClassificationState(waiting), border)
+
+    def conclude(self, match: WholeMatch, state: TeamClassificationState) -> StageResult:  # noqa: ARG002
+        seen = Blocks.read(match.parts("track_colours"))
+        evidence = gather(seen)
+        verdicts = judge(evidence, seen, self.options, self.facts.frame_rate)
+        where = spans.read(match.parts("tracks")) if match.has("tracks") else spans.Spans({}, {})
+        players = name_players(evidence.tracks, verdicts, where)
+        return StageResult({"identities": _table(evidence, verdicts, players)})
+
+
+def _table(evidence: TrackEvidence, verdicts: Verdicts, players: list[str]) -> pa.Table:
+    team = np.where(verdicts.role == REFEREE, "referee", _TEAMS[verdicts.team])
+    columns = {
+        "track": evidence.tracks,
+        "player": players,
+        "number": pa.nulls(len(players), pa.int32()),
+        "team": team.tolist(),
+        "role": [PERSON_ROLES[role] for role in verdicts.role],
+        "confidence": np.clip(verdicts.confidence, 0, 1),
+    }
+    return tables.make("identities", columns)
