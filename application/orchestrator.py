@@ -6,6 +6,7 @@ that was killed goes on where it stopped, and an unchanged cell of an earlier ru
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 
 from pydantic import TypeAdapter
 
@@ -62,7 +63,8 @@ class Orchestrator:
                 self._step()
         except FootAnalyticsError as error:
             self._pipeline.fail(None, str(error))
-            self._state.save(record(self._pipeline), self._pipeline.pull_events())
+            with suppress(FootAnalyticsError):  # the first error is the one to report
+                self._state.save(record(self._pipeline), self._pipeline.pull_events())
             raise
         finally:
             self._executor.close()

@@ -198,7 +198,7 @@ def aim_pass(
     kind = "cross" if lofted and _is_cross(state, passer, place) else "pass"
     if lofted:
         elevation = LOFT_RAD if distance > 30 else CHIP_RAD
-        return Kick(kind, receiver, direction, loft_speed(0.93 * distance, elevation) * strength, elevation)
+        return Kick(kind, receiver, direction, loft_speed(0.88 * distance, elevation) * strength, elevation)
     speed = roll_speed(distance, _arrival_speed(distance)) * strength
     return Kick(kind, receiver, direction, speed)
 

@@ -238,8 +238,7 @@ def _hold(state: MatchState, restart: Restart) -> None:
         return
     state.gesture[restart.taker] = GESTURE_ARMS_UP
     height = min(state.ball.z + 0.06, THROW_HEIGHT_M)
-    here = state.ball.xy + np.clip(state.position[restart.taker] - state.ball.xy, -0.05, 0.05)
-    state.ball.put(float(here[0]), float(here[1]), height)
+    state.ball.put(*restart.spot, height)
 
 
 def take(state: MatchState, restart: Restart) -> None:

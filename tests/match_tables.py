@@ -38,7 +38,7 @@ def tracks_table(
         "frame": frame[order],
         "time_s": frame[order] / rate,
         "track": track[order],
-        **{name: zero for name in ("x1", "y1", "x2", "y2")},
+        **dict.fromkeys(("x1", "y1", "x2", "y2"), zero),
         "x": xy[:, 0],
         "y": xy[:, 1],
         "sigma_m": np.full(count, sigma_m),

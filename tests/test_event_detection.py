@@ -142,17 +142,14 @@ def test_shot_into_the_keepers_arms_is_saved() -> None:
     assert shot["outcome"] == "saved"
 
 
-def test_fast_back_pass_past_the_own_keeper_is_no_shot() -> None:
-    # the keeper of the player's opponents was last seen at the other end
-    away_keeper = straight([(0, -40, 0), (4, -40, 0)])
-    start = straight([(0, -40, 0), (1, -40, 0), (3, 37.5, 0), (4, 37.5, 0)])
-    ball = np.vstack([start, straight([(0, 37.5, 0), (0.75, 52.5, 3), (3, 60, 4)])])
-    people = {3: still(37, 0, 8), 4: np.vstack([away_keeper, away_keeper])}
-    given = scene(ball, {track: path[: len(ball)] for track, path in people.items()})
-    assert len(events(given, "shot")) == 1
-    # with his own keeper at the end that he kicks to, it is none
-    given = scene(ball, {3: still(37, 0, 8)[: len(ball)], 4: still(37, 1, 8)[: len(ball)]})
-    assert not events(given, "shot")
+@pytest.mark.parametrize(("keeper_x", "shots"), [(-45, 1), (45, 0)])
+def test_team_shoots_away_from_its_own_keeper(keeper_x: float, shots: int) -> None:
+    # his keeper plays the ball to him from one end or the other; then he sends it beside the
+    # right goal, past the keeper 3.5 m away if that is his place
+    way = [(0, keeper_x, 5), (1, keeper_x, 5), (4, 37.5, 0), (5, 37.5, 0)]
+    ball = straight([*way, (5.75, 52.5, 5), (7, 77.5, 13)])
+    given = scene(ball, {3: still(37, 0, 7), 4: still(keeper_x, 5.5, 7)})
+    assert len(events(given, "shot")) == shots
 
 
 def drawn_match(seed: int, frames: int = 400) -> dict[str, pa.Table]:

@@ -30,16 +30,11 @@ from infrastructure.video.clip import cut_clip
 from infrastructure.video.decode import Frame
 from infrastructure.video.index import FrameIndex, images_index
 from infrastructure.video.info import VideoInfo, image_info
-from infrastructure.video.packets import PacketTable
+from infrastructure.video.packets import PacketTable, Scan
 from infrastructure.video.probe import ProbeLimits, probe
 from infrastructure.video.segments import kept_frames, split
 from infrastructure.video.source import FrameReader, VideoFile, VideoSource, open_source
 from tests import video_files as files
-
-REAL_DATA = Path(
-    os.environ.get("FOOTANALYTICS_REAL_DATA")
-    or Path(__file__).resolve().parents[2] / "shared" / "data"
-)
 
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "open_gop_h264.mp4": files.open_gop_h264,
@@ -82,7 +77,7 @@ def source(video: Callable[[str], Path]) -> Callable[[str], VideoSource]:
 
 
 def digest(image: NDArray[np.uint8] | None) -> str | None:
-    return None if image is None else f"{zlib.crc32(memoryview(np.ascontiguousarray(image))):08x}"
+    return None if image is None else f"{zlib.crc32(np.ascontiguousarray(image).data):08x}"
 
 
 def straight(path: Path) -> list[str | None]:
@@ -212,10 +207,8 @@ def test_a_seek_that_lands_too_late_is_noticed(
         ("tactical_behind_goal_1280x720.mp4", 840),
     ],
 )
-def test_real_clips(name: str, frames: int) -> None:
-    path = REAL_DATA / "clips" / name
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
+def test_real_clips(name: str, frames: int, real_data: Path) -> None:
+    path = real_data / "clips" / name
     opened = open_source(path)
     assert opened.index.frame_count == frames
     cuts = [segment.first_frame for segment in opened.split(4.3)][1:]
@@ -273,6 +266,19 @@ def test_one_packet_a_field_is_one_frame_a_pair(
     assert index.frame_count == files.FRAMES
     assert index.packet.tolist() == part.index.packet.tolist()
     assert "field" in index.notes[0]
+
+
+def test_a_long_stretch_without_keyframes_is_noted() -> None:
+    """One keyframe, then 999 packets at 25 a second: 1000 / 25 = 40 s are read from its start."""
+    numbers, flags = np.arange(1000), np.zeros(1000, np.bool_)
+    key = flags.copy()
+    key[0] = True
+    table = PacketTable(
+        numbers, numbers, numbers, numbers.astype(np.uint32), key, flags, numbers.astype(np.int32)
+    )
+    info = probe_like(Fraction(25), Fraction(1, 25))
+    notes = index_module._notes(info, Scan(table, last_duration=1, cut_short=False))
+    assert notes == ("40 s without a keyframe: segments there are read from before it",)
 
 
 # Cutting

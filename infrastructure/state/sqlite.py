@@ -165,11 +165,18 @@ class SQLiteStateStore:
             yield self._connection.execute
             self._connection.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            self._connection.execute("ROLLBACK")
-            raise ResourceError(f"the state cannot be written: {error}") from error
+            self._roll_back()
+            raise ResourceError(
+                f"the state cannot be written ({error}): free some space and run again, it resumes"
+            ) from error
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            self._roll_back()
             raise
+
+    def _roll_back(self) -> None:
+        """SQLite has rolled back by itself after some errors, a full disk among them."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
 
 def _append(execute: Execute, events: Sequence[DomainEvent]) -> None:

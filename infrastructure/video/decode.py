@@ -77,6 +77,8 @@ def decode(
     """Frames [first, last) in order, each exactly once.
 
     A frame that cannot be decoded, or that the decoder marks as corrupt, comes without image.
+    Sound pictures are the same for any number of `threads`; in damaged ones that the decoder
+    does not mark, FFmpeg conceals errors only with one.
     `keep` (bool [frames]) leaves frames out; `size` (width, height) is a box to shrink into.
     Raises InputError when the file cannot be opened, ResourceError when memory runs out.
     """

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MAX_REORDER = 16
 """No codec shows a picture later than this many pictures after reading it."""
 
+LONG_STRETCH_S = 30.0
+"""Time without a keyframe that is worth a note: segments in it cost more than their length."""
+
 
 @dataclass(frozen=True, eq=False)
 class FrameIndex:
@@ -241,6 +244,13 @@ def _reorder_depth(packets: PacketTable) -> int:
     return int(min(MAX_REORDER, earlier.max(initial=0)))
 
 
+def _longest_stretch_s(packets: PacketTable, info: VideoInfo) -> float:
+    """Longest time without a keyframe, from the packets' share of the nominal rate."""
+    keys = np.flatnonzero(packets.key)
+    longest = int(np.diff(keys, prepend=0, append=len(packets)).max())
+    return longest / float(info.frame_rate or 25)
+
+
 def _notes(info: VideoInfo, found: Scan) -> tuple[str, ...]:
     """What the user should know about the file, one line each."""
     notes = []
@@ -248,8 +258,9 @@ def _notes(info: VideoInfo, found: Scan) -> tuple[str, ...]:
     claimed = None if info.container == "avi" else info.header_packets
     if found.cut_short or (claimed is not None and count < claimed - 1):
         notes.append(f"the file ends early: {count} of {claimed or 'more'} pictures can be read")
-    if not found.packets.key[1:].any() and count > 1:
-        notes.append("the file has no keyframe after its first: each segment is read from there")
+    stretch = _longest_stretch_s(found.packets, info)
+    if stretch > LONG_STRETCH_S:
+        notes.append(f"{stretch:.0f} s without a keyframe: segments there are read from before it")
     if info.field_packets:
         notes.append("one packet a field: the frames were numbered by decoding the file once")
     return tuple(notes)

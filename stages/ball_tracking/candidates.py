@@ -28,8 +28,10 @@ SPOT_COST = 1.5
 SPOT_RADIUS_M = 0.6
 MAX_SPOT_ERROR_M = 1.5
 OUTSIDE_FROM_M = 2.0
-OUTSIDE_COST_PER_M = 0.3
-MAX_OUTSIDE_COST = 3.0
+OUTSIDE_COST_PER_M = 0.1
+MAX_OUTSIDE_COST = 1.0
+# a ball is kicked into the air from the pitch: a path does not begin in the stands
+BEGIN_OUTSIDE = 4.0
 
 
 def read(rows: Rows, options: BallTrackingOptions, facts: MatchFacts) -> Frames:
@@ -45,11 +47,12 @@ def read(rows: Rows, options: BallTrackingOptions, facts: MatchFacts) -> Frames:
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     certain = np.clip(confidence.astype(np.float64), 0.02, 0.98)
     evidence = np.log(certain / (1 - certain))
-    evidence -= _place_cost(centre, frames.homography[row], frames.error_m[row], facts)
+    outside, on_spot = _place_cost(centre, frames.homography[row], frames.error_m[row], facts)
+    evidence -= outside + SPOT_COST * on_spot
     evidence -= HEAD_COST * _on_head(centre, row, persons, person_row, len(frames.frame))
     frames.scale = _scale(persons, person_row, len(frames.frame))
     evidence -= _size_cost(_radius(boxes) / frames.scale[row])
-    _fill(frames, row, np.column_stack([centre, certain, evidence]))
+    _fill(frames, row, np.column_stack([centre, certain, evidence, BEGIN_OUTSIDE * outside]))
     return frames
 
 
@@ -90,7 +93,7 @@ def _frames(rows: Rows) -> Frames:
         homography=homography,
         error_m=error_m,
         scale=np.full(count, np.nan),
-        candidates=np.full((count, MAX_CANDIDATES, 4), np.nan),
+        candidates=np.full((count, MAX_CANDIDATES, 5), np.nan),
         code=np.full(count, UNDECIDED),
         line=np.full(count, -1),
         place=np.full((count, 2), np.nan),
@@ -110,8 +113,8 @@ def _boxes(table: pa.Table, frames: Frames) -> tuple[FloatArray, NDArray[np.int6
 
 def _place_cost(
     centre: FloatArray, homography: FloatArray, error_m: FloatArray, facts: MatchFacts
-) -> FloatArray:
-    """What speaks against the places (n, 2): outside the pitch, or on a painted spot.
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """The cost (n,) of places (n, 2) outside the pitch, and which lie on a painted spot.
 
     A ball in the air seems to lie far behind where it is, so the stands cost, but do not exclude.
     """
@@ -122,7 +125,7 @@ def _place_cost(
     cost = np.minimum(OUTSIDE_COST_PER_M * outside, MAX_OUTSIDE_COST)
     apart = np.hypot(*(place[:, None] - painted_spots(facts.pitch)[None]).T).T.min(axis=1)
     on_spot = (apart < SPOT_RADIUS_M + error_m) & (error_m < MAX_SPOT_ERROR_M)
-    return np.asarray(np.nan_to_num(cost) + SPOT_COST * on_spot)
+    return np.nan_to_num(cost), np.asarray(on_spot)
 
 
 def painted_spots(pitch: Pitch) -> FloatArray:
@@ -153,7 +156,7 @@ def _on_head(
 
 
 def _fill(frames: Frames, row: NDArray[np.int64], values: FloatArray) -> None:
-    """Put each frame's best candidates (n, 4), the most likely first, into its slots."""
+    """Put each frame's best candidates (n, 5), the most likely first, into its slots."""
     order = np.lexsort((-values[:, 3], row))
     row, values = row[order], values[order]
     rank = np.arange(len(row)) - np.searchsorted(row, row)

@@ -113,13 +113,13 @@ def predict(
 def extend(
     hypotheses: Hypotheses, candidates: FloatArray, noise: Noise, max_missing: int
 ) -> Hypotheses:
-    """The best continuations of predicted hypotheses by one frame's candidates (k, 4)."""
+    """The best continuations of predicted hypotheses by one frame's candidates (k, 5)."""
     followed, kicks = _follow(hypotheses, candidates, noise)
     missed = hypotheses.score - np.where(hypotheses.unseen > 0, NEXT_MISS_COST, FIRST_MISS_COST)
     missed[hypotheses.unseen >= max_missing] = -np.inf
     missed[0] = -np.inf
     nothing = _nothing(hypotheses)
-    born = hypotheses.score[nothing] + candidates[:, 3] - BIRTH_COST
+    born = hypotheses.score[nothing] + candidates[:, 3] - candidates[:, 4] - BIRTH_COST
     if nothing:
         born -= LEAVE_COST
     count, slots = len(hypotheses.score), np.arange(len(candidates))

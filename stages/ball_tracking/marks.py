@@ -32,7 +32,7 @@ def watch(
     """Move the marks (n, 3) of u, v and seconds into the new frame and see them again, or not.
 
     Returns:
-        The marks after the frame, and the cost (k,) in log odds of each candidate (k, 4).
+        The marks after the frame, and the cost (k,) in log odds of each candidate (k, 5).
     """
     place, _ = ground.move(camera_motion, marks[:, :2])
     marks = np.column_stack([place, marks[:, 2]])

@@ -12,10 +12,10 @@ from stages.ball_tracking.state import Frames
 FloatArray = NDArray[np.float64]
 
 BALL_RADIUS_M = 0.11
-# hardly any ball rolls faster: what seems to is in the air, nearer to the camera than it looks
-ROLLING_MPS = 30.0
-FLIGHT_S = 0.3
-NOWHERE_M = 20.0
+# how high the ball may be, by how fast it goes: two thirds of optical tracking's rows lie below
+HEIGHT_S = 0.1
+MAX_HEIGHT_M = 2.0
+NOWHERE_M = 10.0
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ def locate(
 ) -> Path:
     """Project the ball's centre (n, 2), moved down to where it touches the ground.
 
-    A ball high above the ground is seen against a place far behind it. Two signs give that away,
-    and widen the deviation: a place outside the pitch, and a speed that no rolling ball has.
+    A ball above the ground is seen against a place behind it, the farther the lower the camera.
+    Its height is not known, but a fast ball is often in the air, and one that seems to be outside
+    the pitch is so nearly always: both widen the deviation.
     """
     touching = pixel + np.column_stack([np.zeros(len(pixel)), BALL_RADIUS_M * frames.scale])
     bottom = (facts.width / 2, float(facts.height))
@@ -47,10 +48,21 @@ def locate(
     speed = np.hypot(*(jacobian * velocity[:, None, :]).sum(axis=2).T)
     limits = np.array([facts.pitch.half_length_m, facts.pitch.half_width_m])
     outside = np.maximum(np.abs(place) - limits, 0.0).max(axis=1, initial=0.0)
-    flight = FLIGHT_S * np.maximum(speed - ROLLING_MPS, 0.0)
+    flight = np.minimum(HEIGHT_S * speed, MAX_HEIGHT_M) * _behind_per_height(jacobian)
     bias = np.nan_to_num(frames.error_m) ** 2 / 2
     sigma_m = np.sqrt(noise_m**2 + bias + outside**2 + flight**2)
     somewhere = np.isfinite(sigma_m) & (outside <= NOWHERE_M)
     return Path(
         pixel, np.where(somewhere[:, None], place, np.nan), np.where(somewhere, sigma_m, np.nan)
     )
+
+
+def _behind_per_height(jacobian: FloatArray) -> FloatArray:
+    """Metres behind that a point seems to lie for each metre of its height (n,).
+
+    That is the cotangent of the line of sight's elevation, whose sine is the ground's
+    foreshortening: metres a pixel across over metres a pixel down.
+    """
+    across = np.hypot(jacobian[:, 0, 0], jacobian[:, 1, 0])
+    down = np.hypot(jacobian[:, 0, 1], jacobian[:, 1, 1])
+    return np.asarray(np.sqrt(np.maximum((down / across) ** 2 - 1, 0.0)))

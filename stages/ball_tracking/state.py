@@ -18,11 +18,12 @@ def _array(dtype: type, *shape: int) -> np.ndarray:
 class Frames(msgspec.Struct):
     """Frames in order, as columns. Pixels are those of each frame, NaN stands for unknown.
 
-    `candidates` holds u, v, confidence and evidence (log odds) of up to six boxes. `scale` is
-    pixels per metre. From `code` on, columns are filled when a frame is decided: `line` numbers
-    unbroken runs of the ball (-1 where absent), `place`, `velocity` (pixels a second) and
-    `covariance` (place, mixed, velocity; equal along both axes) are the filter's, `predicted` and
-    `predicted_covariance` what it expected before it saw the frame, `zoom` the camera's.
+    `candidates` holds, for up to six boxes: u, v, confidence, evidence (log odds) and what speaks
+    against a path that begins there. `scale` is pixels per metre. From `code` on, columns are
+    filled when a frame is decided: `line` numbers unbroken runs of the ball (-1 where absent),
+    `place`, `velocity` (pixels a second) and `covariance` (place, mixed, velocity; equal along both
+    axes) are the filter's, `predicted` and `predicted_covariance` what it expected before it saw
+    the frame, `zoom` the camera's.
     """
 
     frame: np.ndarray = _array(np.int64)
@@ -33,7 +34,7 @@ class Frames(msgspec.Struct):
     homography: np.ndarray = _array(np.float64, 9)
     error_m: np.ndarray = _array(np.float64)
     scale: np.ndarray = _array(np.float64)
-    candidates: np.ndarray = _array(np.float64, MAX_CANDIDATES, 4)
+    candidates: np.ndarray = _array(np.float64, MAX_CANDIDATES, 5)
     code: np.ndarray = _array(np.int64)
     line: np.ndarray = _array(np.int64)
     place: np.ndarray = _array(np.float64, 2)

@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 
 import numpy as np
 
@@ -100,7 +101,7 @@ class Rules:
 
     def _plays(self) -> Iterator[Play]:
         out_times = [out.place.time_s for out in self.outs]
-        for spell, following in zip(self.spells, [*self.spells[1:], None], strict=True):
+        for spell, following in zip_longest(self.spells, self.spells[1:]):
             left = bisect_right(out_times, spell.last.time_s)
             until = following.first.time_s if following else np.inf
             out = self.outs[left] if left < bisect_left(out_times, until) else None

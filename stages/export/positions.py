@@ -67,7 +67,7 @@ class Positions:
         self._pitch = pitch
         self.roster = Roster.read(match.table("identities"))
         self.play = Play.read(match.table("match_events") if match.has("match_events") else None)
-        self.periods: list[Period] = []
+        self.periods: dict[int, Period] = {}
         self.count = 0
         self._look_through()
 
@@ -75,9 +75,6 @@ class Positions:
         """The frames in which a player of a team, or the ball, has a place."""
         for frames, people, ball in self._stretches():
             yield from _moments(frames, people, ball, self.play, self.roster)
-
-    def period(self, number: int) -> Period:
-        return next(period for period in self.periods if period.number == number)
 
     def _look_through(self) -> None:
         """Count the placed rows and find the periods."""
@@ -91,16 +88,15 @@ class Positions:
                 first, last = chosen["frame"][0].as_py(), chosen["frame"][-1].as_py()
                 inside = (people.frame >= first) & (people.frame <= last)
                 sides.setdefault(number, _Sides()).add(self.roster, people, inside)
-        for period in self.periods:
-            period.home_attacks_right = sides[period.number].home_attacks_right()
+        for number, period in self.periods.items():
+            period.home_attacks_right = sides[number].home_attacks_right()
 
     def _extend(self, number: int, frames: pa.Table) -> None:
         first, last = frames["frame"][0].as_py(), frames["frame"][-1].as_py()
         start_s, end_s = frames["time_s"][0].as_py(), frames["time_s"][-1].as_py()
-        if self.periods and self.periods[-1].number == number:
-            self.periods[-1].last_frame, self.periods[-1].end_s = last, end_s
-        else:
-            self.periods.append(Period(number, first, last, start_s, end_s, True))
+        new = Period(number, first, last, start_s, end_s, home_attacks_right=True)
+        period = self.periods.setdefault(number, new)
+        period.last_frame, period.end_s = last, end_s
 
     def _stretches(self) -> Iterator[tuple[pa.Table, "_People", pa.Table]]:
         tracks, ball = Cursor(self._match, "tracks"), Cursor(self._match, "ball")

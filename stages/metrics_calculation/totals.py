@@ -14,6 +14,7 @@ Where the numbers' uncertainties come from:
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 import pyarrow as pa
@@ -161,7 +162,7 @@ def _possession(events: pa.Table, duration_s: float) -> Iterator[Metric]:
     spells = _of_type(events, "possession")
     spells = [row for row in spells if row["team"] in TEAMS]
     held, count = dict.fromkeys(TEAMS, 0.0), dict.fromkeys(TEAMS, 0)
-    for spell, following in zip(spells, [*spells[1:], None], strict=True):
+    for spell, following in zip_longest(spells, spells[1:]):
         until = spell["end_s"] + POSSESSION_HOLDS_S
         until = min(until, following["start_s"]) if following else spell["end_s"]
         held[spell["team"]] += max(until - spell["start_s"], 0.0)

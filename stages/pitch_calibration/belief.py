@@ -58,6 +58,11 @@ class Fit:
     cost: float
     agrees: NDArray[np.bool_]
 
+    @property
+    def misfit(self) -> float:
+        """By how much fitting points miss more than they should: a factor, at least 1."""
+        return max(float(np.sqrt(self.cost / max(2 * self.agrees.sum(), 1))), 1.0)
+
 
 def usual_camera(width: float) -> Belief:
     """What is known of a main camera before its first picture, `width` pixels wide.
@@ -81,19 +86,28 @@ def camera_behind_goal(width: float, half_length_m: float) -> Belief:
     return Belief(mean, np.diag(sigma**2))
 
 
-def adjusted(prior: Belief, seen: Sighting, centre: Array, start: Array, rounds: int) -> Fit | None:
+def adjusted(
+    prior: Belief,
+    seen: Sighting,
+    centre: Array,
+    start: Array,
+    rounds: int,
+    outlier: float = OUTLIER,
+) -> Fit | None:
     """The most probable camera given `prior` and `seen`, sought from `start` (8,), and its spread.
 
-    Levenberg-Marquardt; None where a seen point would be behind the camera.
+    Levenberg-Marquardt; None where a seen point would be behind the camera. A point that misses by
+    `outlier` standard deviations has half its say, and counts as not fitting.
     """
     precision: Array = np.asarray(np.linalg.inv(prior.covariance), np.float64)
     camera, damping = start, DAMPING[0]
-    state = _linearised(prior.mean, precision, seen, centre, camera)
+    look = _Look(prior.mean, precision, seen, centre, outlier)
+    state = look.linearised(camera)
     for _ in range(rounds):
         if state is None:
             return None
         step = np.linalg.solve(state.normal + damping * np.diag(np.diag(state.normal)), state.slope)
-        after = _linearised(prior.mean, precision, seen, centre, camera + step)
+        after = look.linearised(camera + step)
         if after is None or after.loss > state.loss:
             damping *= 10
             if damping > DAMPING[1]:
@@ -118,24 +132,32 @@ class _Linearised:
     agrees: NDArray[np.bool_]
 
 
-def _linearised(
-    mean: Array, precision: Array, seen: Sighting, centre: Array, camera: Array
-) -> _Linearised | None:
-    pixels, jacobian = cameras.view(camera, centre, seen.ground)
-    miss = (seen.pixels - pixels) / seen.sigma[:, None]
-    square = np.einsum("ni,ni->n", miss, miss)
-    if not np.isfinite(square).all():
-        return None
-    off = mean - camera
-    pull = precision @ off
-    relative = 1 / (1 + square / OUTLIER**2)
-    rows = (jacobian * (relative / seen.sigma)[:, None, None]).reshape(-1, SIZE)
-    agrees = square < OUTLIER**2
-    prior_cost = float(off @ pull)
-    return _Linearised(
-        normal=rows.T @ rows + precision,
-        slope=rows.T @ (miss * relative[:, None]).ravel() + pull,
-        loss=float((square * relative).sum()) + prior_cost,
-        cost=float(square[agrees].sum()) + prior_cost,
-        agrees=agrees,
-    )
+@dataclass(frozen=True)
+class _Look:
+    """A prior (mean and inverse covariance) and a sighting, to be made to agree."""
+
+    mean: Array
+    precision: Array
+    seen: Sighting
+    centre: Array
+    outlier: float
+
+    def linearised(self, camera: Array) -> _Linearised | None:
+        pixels, jacobian = cameras.view(camera, self.centre, self.seen.ground)
+        miss = (self.seen.pixels - pixels) / self.seen.sigma[:, None]
+        square = np.einsum("ni,ni->n", miss, miss)
+        if not np.isfinite(square).all():
+            return None
+        off = self.mean - camera
+        pull = self.precision @ off
+        relative = 1 / (1 + square / self.outlier**2)
+        rows = (jacobian * (relative / self.seen.sigma)[:, None, None]).reshape(-1, SIZE)
+        agrees = square < self.outlier**2
+        prior_cost = float(off @ pull)
+        return _Linearised(
+            normal=rows.T @ rows + self.precision,
+            slope=rows.T @ (miss * relative[:, None]).ravel() + pull,
+            loss=float((square * relative).sum()) + prior_cost,
+            cost=float(square[agrees].sum()) + prior_cost,
+            agrees=agrees,
+        )

@@ -7,6 +7,7 @@ from scipy.stats import chi2
 
 from stages.pitch_calibration import camera as cameras
 from stages.pitch_calibration.belief import (
+    OUTLIER,
     Belief,
     Fit,
     Sighting,
@@ -19,10 +20,12 @@ from stages.pitch_calibration.camera import LOG_FOCAL, SIZE, TILT, X, Y, Z
 Array = NDArray[np.float64]
 
 ROUNDS = 30
+WIDENINGS = (4.0, 2.0, 1.0)
 # focal lengths, over the picture's width, tried where the points alone do not tell it
 FOCALS = (0.8, 1.5, 3.0)
 # a fit worse than one in a thousand good ones is no fit
 SURPRISE = 1e-3
+MANY_POINTS, LARGEST_MISFIT = 8, 2.5
 
 
 class FirstLook:
@@ -65,11 +68,19 @@ class FirstLook:
         return sensible[:1] if found[0] is not None else sensible
 
     def _fitted(self, seen: Sighting, chosen: NDArray[np.bool_], start: Array) -> Fit | None:
-        prior = self._prior(start)
-        first = adjusted(prior, seen.only(chosen), self.centre, start, ROUNDS)
-        if first is None:
-            return None
-        return adjusted(prior, seen, self.centre, first.belief.mean, ROUNDS)
+        """From the points of one homography to all that fit, which may be more.
+
+        The limit for outliers tightens in steps (graduated non-convexity, Blake and Zisserman,
+        1987), else the first few points decide for good.
+        """
+        prior, camera = self._prior(start), start
+        fit = adjusted(prior, seen.only(chosen), self.centre, camera, ROUNDS)
+        for widening in WIDENINGS:
+            if fit is None:
+                return None
+            camera, limit = fit.belief.mean, OUTLIER * widening
+            fit = adjusted(prior, seen, self.centre, camera, ROUNDS, limit)
+        return fit
 
     def _prior(self, start: Array) -> Belief:
         """A camera beyond the goal line, within the pitch's width, stands behind the goal."""
@@ -82,8 +93,10 @@ class FirstLook:
         count = int(fit.agrees.sum())
         if count < self.min_points or count * 2 <= len(fit.agrees):
             return False
-        # two numbers a point and eight of the prior, less the eight that were fitted
+        # two numbers a point and eight of the prior, less the eight that were fitted; many points
+        # that agree roughly are a lens that bends lines, and then only the error is larger
         unsurprising = fit.cost < chi2.ppf(1 - SURPRISE, 2 * count)
+        unsurprising |= count >= MANY_POINTS and fit.misfit < LARGEST_MISFIT
         camera = fit.belief.mean
         return bool(
             unsurprising

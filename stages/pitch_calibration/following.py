@@ -117,7 +117,7 @@ class Follower:
         if not row.measured:
             return
         share = min(since_s / FIT_MEMORY_S, 1.0)
-        state.misfit += share * (misfit(fit) - state.misfit)
+        state.misfit += share * (fit.misfit - state.misfit)
         row.misfit = state.misfit
         state.measured_s, state.doubts = row.time_s, 0
         state.stretch_s += min(since_s, self.frame_s)
@@ -130,7 +130,7 @@ class Follower:
             return False
         row.forget()
         row.believe(fit.belief)
-        row.measured, row.misfit = True, misfit(fit)
+        row.measured, row.misfit = True, fit.misfit
         state.measured_s, state.doubts, state.stretch_s = row.time_s, 0, 0.0
         state.misfit = row.misfit
         return True
@@ -142,11 +142,6 @@ class Follower:
         place = lasting_part(belief)
         state.known_mean, state.known_covariance = place.mean, place.covariance
         state.known_s = state.stretch_s
-
-
-def misfit(fit: Fit) -> float:
-    """By how much fitting points miss more than they should: a factor, at least 1."""
-    return max(float(np.sqrt(fit.cost / max(2 * fit.agrees.sum(), 1))), 1.0)
 
 
 def _forget_guesses(earlier: Sequence[Row]) -> None:

@@ -14,7 +14,7 @@ from stages.pitch_calibration.following import Row
 Array = NDArray[np.float64]
 
 # the network's noise in a picture 640 wide: of a point that it is sure of, and what doubt adds
-SURE_NOISE_PX, DOUBT_NOISE_PX = 1.0, 2.0
+SURE_NOISE_PX, DOUBT_NOISE_PX = 1.0, 3.5
 
 
 def joined(rows: Rows) -> Iterator[tuple[Row, Array | None, bool]]:

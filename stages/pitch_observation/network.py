@@ -23,7 +23,7 @@ WINDOW = 7
 """Cells on a side of the window whose probability is a point's confidence."""
 
 
-class ContextBlock(nn.Module):
+class ContextBlock(nn.Module):  # type: ignore[misc]
     """Residual self-attention over coarse cells (Vaswani et al., 2017); starts as the identity."""
 
     def __init__(self, channels: int, rows: int, columns: int, width: int = 128) -> None:
@@ -39,7 +39,7 @@ class ContextBlock(nn.Module):
         self.heads = 4
         nn.init.normal_(self.place, std=0.02)
         nn.init.zeros_(self.expand.weight)
-        nn.init.zeros_(self.expand.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.expand.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map features (n, channels, rows, columns) to the same shape."""
@@ -55,7 +55,7 @@ class ContextBlock(nn.Module):
         return x + self.expand(tokens.transpose(1, 2).reshape(n, width, rows, columns))
 
 
-class PitchNetwork(nn.Module):
+class PitchNetwork(nn.Module):  # type: ignore[misc]
     """Logits of points and lines on the stride-4 grid; built from a YOLOv8n's first 16 layers."""
 
     def __init__(self, trunk: Sequence[nn.Module], width: int = 48) -> None:
@@ -68,7 +68,7 @@ class PitchNetwork(nn.Module):
         self.points = nn.Conv2d(width, POINT_COUNT, 1)
         self.lines = nn.Conv2d(width, LINE_COUNT, 1)
         self.absent = nn.Linear(256, POINT_COUNT)
-        nn.init.constant_(self.lines.bias, -3.0)  # type: ignore[arg-type]
+        nn.init.constant_(self.lines.bias, -3.0)
         nn.init.constant_(self.absent.bias, 7.0)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -109,7 +109,7 @@ def _window_sum(cells: torch.Tensor) -> torch.Tensor:
     return functional.avg_pool2d(cells, WINDOW, 1, WINDOW // 2) * WINDOW**2
 
 
-class ExportedPitchNetwork(nn.Module):
+class ExportedPitchNetwork(nn.Module):  # type: ignore[misc]
     """The network as shipped: points decoded within the graph, lines as probabilities."""
 
     def __init__(self, network: PitchNetwork) -> None:

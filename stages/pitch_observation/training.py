@@ -7,7 +7,6 @@ cross-entropy, which teaches the trunk where the painted pitch is from few label
 
 import hashlib
 import json
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,15 +27,12 @@ from stages.player_detection.training_loop import (
     VALIDATION_MATCH,
     Batch,
     Budget,
-    MovingAverage,
-    Progress,
+    Losses,
+    Plan,
     Report,
     draws,
     images_of,
-    learning_rate,
-    load_checkpoint,
-    parameter_groups,
-    save_checkpoint,
+    train,
     training_images,
 )
 from stages.player_detection.training_network import load_coco, settle_norms
@@ -69,10 +65,13 @@ class PitchOptions:
         kept = {k: v for k, v in asdict(self).items() if k not in out_of_it}
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
-    @property
-    def checkpoint(self) -> Path:
-        """Where the run keeps its state."""
-        return self.out / "pitch_checkpoint.pt"
+    def plan(self) -> Plan:
+        """How the loop proceeds."""
+        return Plan(
+            "pitch", self.out, Budget(self.steps, self.minutes), self.seed, self.resume,
+            self.peak_rate, self.weight_decay, self.warmup, self.checkpoint_every,
+            self.score_every, clip_norm=5.0,
+        )  # fmt: skip
 
 
 def train_pitch(options: PitchOptions, report: Report = print) -> Path:
@@ -87,16 +86,14 @@ def train_pitch(options: PitchOptions, report: Report = print) -> Path:
     fitted = sum(frame.to_pixel is not None for frame in source.frames)
     report(f"{len(source.frames)} frames, {fitted} with a homography")
     network = starting_network(options, source)
-    optimizer = torch.optim.AdamW(parameter_groups(network, options.weight_decay))
-    average = MovingAverage(network)
-    progress = Progress()
-    if options.resume and options.checkpoint.exists():
-        progress = load_checkpoint(options.checkpoint, network, average, optimizer)
-        report(f"resumed at step {progress.step}")
-    _run(options, source, validation, network, optimizer, average, progress, report)
-    weights = options.out / "pitch.pt"
-    torch.save(average.model.state_dict(), weights)
-    return weights
+
+    def losses_of(batch: Batch) -> Losses:
+        return training_losses(network, batch, options.line_weight, options.spread_cells)
+
+    def figures_of(averaged: nn.Module) -> str:
+        return str(score(averaged, validation))
+
+    return train(network, options.plan(), source.draw, losses_of, figures_of, report)
 
 
 def _sources(options: PitchOptions) -> tuple[PitchSource, list[PitchFrame]]:
@@ -115,7 +112,9 @@ def starting_network(options: PitchOptions, source: PitchSource) -> PitchNetwork
     coco = load_coco(options.data / "weights" / "yolov8n_coco_fused.npz")
     pictures = next(draws(source.draw, options.seed + 1, first=0)).images
     settle_norms(coco, pictures)
-    return PitchNetwork(list(coco.model)).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    network = PitchNetwork(list(coco.model))
+    network.to(memory_format=torch.channels_last)
+    return network
 
 
 def point_targets(points: torch.Tensor, spread: float) -> torch.Tensor:
@@ -133,9 +132,9 @@ def point_targets(points: torch.Tensor, spread: float) -> torch.Tensor:
     return torch.cat([cells * (1 - absent), absent], dim=2)
 
 
-def training_loss(
+def training_losses(
     network: nn.Module, batch: Batch, line_weight: float = 1.0, spread: float = 0.8
-) -> tuple[torch.Tensor, dict[str, float]]:
+) -> Losses:
     """Loss of one batch and its parts; what is not known for certain is left out."""
     with torch.autocast("cpu", torch.bfloat16):
         cells, absent, lines = network(batch.images.contiguous(memory_format=torch.channels_last))
@@ -151,44 +150,3 @@ def training_loss(
     line = (marks.mean((1, 2, 3)) * truth["lines_known"]).mean() * 20
     parts = {"points": float(points.detach()), "lines": float(line.detach())}
     return points + line_weight * line, parts
-
-
-def _run(
-    options: PitchOptions,
-    source: PitchSource,
-    validation: list[PitchFrame],
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: MovingAverage,
-    progress: Progress,
-    report: Report,
-) -> None:
-    """The loop itself; changes network, optimizer, average and progress in place."""
-    budget = Budget(options.steps, options.minutes)
-    network.train()
-    for batch in draws(source.draw, options.seed, progress.step):
-        spent = budget.spent(progress.step, progress.seconds)
-        if spent >= 1:
-            break
-        started = time.monotonic()
-        rate = learning_rate(options.peak_rate, spent, progress.step, options.warmup)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        loss, parts = training_loss(network, batch, options.line_weight, options.spread_cells)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
-        average.update(network, progress.step)
-        progress.step += 1
-        progress.seconds += time.monotonic() - started
-        if progress.step % 20 == 0:
-            text = " ".join(f"{name} {value:.3f}" for name, value in parts.items())
-            took = time.monotonic() - started
-            report(f"step {progress.step} {spent:.1%} rate {rate:.2e} {text} {took:.2f} s/step")
-        if progress.step % options.checkpoint_every == 0:
-            save_checkpoint(options.checkpoint, network, average, optimizer, progress)
-        if progress.step % options.score_every == 0:
-            report(f"step {progress.step} validation {score(average.model, validation)}")
-    save_checkpoint(options.checkpoint, network, average, optimizer, progress)
-    report(f"step {progress.step} validation {score(average.model, validation)}")

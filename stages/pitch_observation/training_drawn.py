@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from domain.pitch import GOAL_HEIGHT_M, GOAL_WIDTH_M, Pitch
+from stages.pitch_observation.network import POINT_COUNT
 from stages.pitch_observation.training_data import (
     FRAME_SIZE,
-    POINT_COUNT,
     Floats,
     PitchFrame,
     semantic_lines,
@@ -34,7 +34,7 @@ class Camera:
     def to_pixel(self) -> Floats:
         """Homography (3, 3) from the ground to frame pixels."""
         ground = self.projection[:, [0, 1, 3]]
-        return ground / ground[2, 2]
+        return np.asarray(ground / ground[2, 2])
 
     def project(self, xyz: Floats) -> Floats:
         """Pixels (n, 2) of points (n, 3); NaN behind the camera."""
@@ -231,4 +231,5 @@ def _light(image: Image, ground: Image, rng: np.random.Generator) -> Image:
         lit *= np.where(ground > 0, shadow, 1.0)[..., None]
     cells = rng.normal(0, rng.uniform(1, 9), (180, 320)).astype(np.float32)
     lit += cv2.resize(cells, FRAME_SIZE, interpolation=cv2.INTER_LINEAR)[..., None]
-    return cv2.GaussianBlur(np.clip(lit, 0, 255).astype(np.uint8), (0, 0), rng.uniform(0.3, 1.0))  # type: ignore[return-value]
+    sharp = np.clip(lit, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.GaussianBlur(sharp, (0, 0), rng.uniform(0.3, 1.0)), np.uint8)

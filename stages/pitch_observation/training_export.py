@@ -30,7 +30,8 @@ def load_network(checkpoint: Path, coco: Path) -> PitchNetwork:
     """The network with a run's averaged weights, in evaluation mode."""
     network = PitchNetwork(list(load_coco(coco).model))
     network.load_state_dict(averaged_weights(checkpoint))
-    return network.eval()
+    network.eval()
+    return network
 
 
 def export(checkpoint: Path, path: Path, coco: Path, recipe: str = "") -> Path:

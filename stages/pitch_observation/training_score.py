@@ -64,7 +64,6 @@ def frame_errors(frame: PitchFrame, to_metre: Floats) -> Floats:
     return np.asarray(np.linalg.norm(truth - found, axis=1))
 
 
-@torch.no_grad()
 def score(network: PitchNetwork, frames: list[PitchFrame], confidence: float = 0.5) -> PitchScore:
     """Median and 95th percentile over frames of each frame's mean error."""
     shipped = ExportedPitchNetwork(network).eval()
@@ -73,7 +72,8 @@ def score(network: PitchNetwork, frames: list[PitchFrame], confidence: float = 0
         if frame.to_pixel is None:
             continue
         asked += 1
-        points = shipped(letterbox(frame.image))[0][0].double().numpy()
+        with torch.no_grad():
+            points = shipped(letterbox(frame.image))[0][0].double().numpy()
         found = solve(points, confidence)
         if found is not None:
             errors.append(float(frame_errors(frame, found).mean()))

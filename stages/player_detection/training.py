@@ -7,7 +7,6 @@ a moving average of the weights. Autocast to bfloat16 and channels-last halve th
 
 import hashlib
 import json
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,15 +28,12 @@ from stages.player_detection.training_loop import (
     VALIDATION_MATCH,
     Batch,
     Budget,
-    MovingAverage,
-    Progress,
+    Losses,
+    Plan,
     Report,
     draws,
     images_of,
-    learning_rate,
-    load_checkpoint,
-    parameter_groups,
-    save_checkpoint,
+    train,
     training_images,
 )
 from stages.player_detection.training_network import give_roles, load_coco, settle_norms
@@ -70,10 +66,13 @@ class DetectorOptions:
         kept = {k: v for k, v in asdict(self).items() if k not in out_of_it}
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
-    @property
-    def checkpoint(self) -> Path:
-        """Where the run keeps its state."""
-        return self.out / "detector_checkpoint.pt"
+    def plan(self) -> Plan:
+        """How the loop proceeds."""
+        return Plan(
+            "detector", self.out, Budget(self.steps, self.minutes), self.seed, self.resume,
+            self.peak_rate, self.weight_decay, self.warmup, self.checkpoint_every,
+            self.score_every, clip_norm=10.0,
+        )  # fmt: skip
 
 
 def train_detector(options: DetectorOptions, report: Report = print) -> Path:
@@ -87,16 +86,16 @@ def train_detector(options: DetectorOptions, report: Report = print) -> Path:
     source, validation = _sources(options)
     report(f"{len(source.frames)} frames, {len(source.ball_frames)} with the ball alone")
     model = starting_model(options, source)
-    optimizer = torch.optim.AdamW(parameter_groups(model, options.weight_decay))
-    average = MovingAverage(model)
-    progress = Progress()
-    if options.resume and options.checkpoint.exists():
-        progress = load_checkpoint(options.checkpoint, model, average, optimizer)
-        report(f"resumed at step {progress.step}")
-    _run(options, source, validation, model, optimizer, average, progress, report)
-    weights = options.out / "detector.pt"
-    torch.save(average.model.state_dict(), weights)
-    return weights
+    criterion = v8DetectionLoss(model)
+
+    def losses_of(batch: Batch) -> Losses:
+        return training_losses(model, criterion, batch, options.ball_weight)
+
+    def figures_of(averaged: nn.Module) -> str:
+        figures = score(averaged, validation)
+        return "AP50 " + " ".join(f"{role} {value:.3f}" for role, value in figures.items())
+
+    return train(model, options.plan(), source.draw, losses_of, figures_of, report)
 
 
 def _sources(options: DetectorOptions) -> tuple[CropSource, list[LabelledFrame]]:
@@ -116,12 +115,12 @@ def starting_model(options: DetectorOptions, source: CropSource) -> nn.Module:
     model = give_roles(load_coco(options.data / "weights" / "yolov8n_coco_fused.npz"))
     crops = next(draws(source.draw, options.seed + 1, first=0))
     settle_norms(model, crops.images)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return model.to(memory_format=torch.channels_last)
 
 
-def training_step(
+def training_losses(
     model: nn.Module, criterion: v8DetectionLoss, batch: Batch, ball_weight: float = 1.0
-) -> tuple[torch.Tensor, dict[str, float]]:
+) -> Losses:
     """Loss of one batch; crops where only the ball is labelled teach nothing about people."""
     images = batch.images.contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
@@ -135,51 +134,4 @@ def training_step(
     weights[:, :, BALL] = ball_weight
     criterion.class_weights = weights
     loss, parts = criterion(outputs, batch.targets)
-    return loss.sum(), {name: float(value) for name, value in parts.items()}
-
-
-def _run(
-    options: DetectorOptions,
-    source: CropSource,
-    validation: list[LabelledFrame],
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: MovingAverage,
-    progress: Progress,
-    report: Report,
-) -> None:
-    """The loop itself; changes model, optimizer, average and progress in place."""
-    budget = Budget(options.steps, options.minutes)
-    criterion = v8DetectionLoss(model)
-    model.train()
-    for batch in draws(source.draw, options.seed, progress.step):
-        spent = budget.spent(progress.step, progress.seconds)
-        if spent >= 1:
-            break
-        started = time.monotonic()
-        rate = learning_rate(options.peak_rate, spent, progress.step, options.warmup)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        loss, parts = training_step(model, criterion, batch, options.ball_weight)
-        optimizer.zero_grad(set_to_none=True)
-        (loss / options.batch).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
-        optimizer.step()
-        average.update(model, progress.step)
-        progress.step += 1
-        progress.seconds += time.monotonic() - started
-        if progress.step % 20 == 0:
-            text = " ".join(f"{name} {value:.3f}" for name, value in parts.items())
-            took = time.monotonic() - started
-            report(f"step {progress.step} {spent:.1%} rate {rate:.2e} {text} {took:.2f} s/step")
-        if progress.step % options.checkpoint_every == 0:
-            save_checkpoint(options.checkpoint, model, average, optimizer, progress)
-        if progress.step % options.score_every == 0:
-            report(f"step {progress.step} AP50 {_figures(score(average.model, validation))}")
-    save_checkpoint(options.checkpoint, model, average, optimizer, progress)
-    report(f"step {progress.step} AP50 {_figures(score(average.model, validation))}")
-
-
-def _figures(figures: dict[str, float]) -> str:
-    """`name 0.123` for each figure, on one line."""
-    return " ".join(f"{name} {value:.3f}" for name, value in figures.items())
+    return loss.sum() / len(images), {name: float(value) for name, value in parts.items()}

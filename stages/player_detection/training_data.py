@@ -130,7 +130,8 @@ def cut(
         corner, scale = corner * shrink, scale / shrink
     matrix = np.array([[scale[0], 0, -corner[0] * scale[0]], [0, scale[1], -corner[1] * scale[1]]])
     grey = (114, 114, 114)
-    return cv2.warpAffine(image, matrix, out, flags=cv2.INTER_LINEAR, borderValue=grey)
+    crop = cv2.warpAffine(image, matrix, out, flags=cv2.INTER_LINEAR, borderValue=grey)
+    return np.asarray(crop, np.uint8)
 
 
 def _clip(boxes: Boxes, options: CropOptions) -> tuple[Boxes, npt.NDArray[np.bool_]]:
@@ -169,7 +170,8 @@ def degrade(image: Image, rng: np.random.Generator) -> Image:
         image = _motion_blur(image, rng)
     if rng.random() < 0.35:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 92))]
-        image = cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR)  # type: ignore[assignment]
+        coded = cv2.imencode(".jpg", image, quality)[1]
+        image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
     return image
 
 
@@ -184,7 +186,7 @@ def _recolour(image: Image, rng: np.random.Generator) -> Image:
     ]
     channels = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2HSV))
     changed = [cv2.LUT(c, t.astype(np.uint8)) for c, t in zip(channels, tables, strict=True)]
-    return cv2.cvtColor(cv2.merge(changed), cv2.COLOR_HSV2BGR).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(cv2.merge(changed), cv2.COLOR_HSV2BGR), np.uint8)
 
 
 def _coarsen(image: Image, rng: np.random.Generator) -> Image:
@@ -195,7 +197,7 @@ def _coarsen(image: Image, rng: np.random.Generator) -> Image:
         image, (int(width * factor), int(height * factor)), interpolation=cv2.INTER_AREA
     )
     way = cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC
-    return cv2.resize(small, (width, height), interpolation=way).astype(np.uint8)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=way), np.uint8)
 
 
 def _motion_blur(image: Image, rng: np.random.Generator) -> Image:
@@ -204,8 +206,9 @@ def _motion_blur(image: Image, rng: np.random.Generator) -> Image:
     kernel = np.zeros((length, length), np.float32)
     kernel[length // 2] = 1 / length
     turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), rng.uniform(0, 180), 1.0)
-    kernel = cv2.warpAffine(kernel, turn, (length, length))  # type: ignore[assignment]
-    return cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-6)).astype(np.uint8)
+    kernel = cv2.warpAffine(kernel, turn, (length, length))
+    blurred = cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-6))
+    return np.asarray(blurred, np.uint8)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ ATTRIBUTION = (
 def averaged_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
     """The averaged weights from a run's checkpoint, or from the file of weights it ends with."""
     state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    return state.get("average", state)
+    weights: dict[str, torch.Tensor] = state.get("average", state)
+    return weights
 
 
 def load_detector(checkpoint: Path, coco: Path) -> nn.Module:
@@ -39,7 +40,7 @@ def load_detector(checkpoint: Path, coco: Path) -> nn.Module:
     return model.eval()
 
 
-class RawDetector(nn.Module):
+class RawDetector(nn.Module):  # type: ignore[misc]
     """A detector that returns its decoded boxes alone, (n, 4 + roles, anchors)."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -48,7 +49,7 @@ class RawDetector(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Boxes as centre x, centre y, width, height in input pixels, then a score a role."""
-        return self.model(images)[0]  # type: ignore[no-any-return]
+        return self.model(images)[0]
 
 
 def export(checkpoint: Path, path: Path, coco: Path, recipe: str = "") -> Path:
@@ -57,7 +58,7 @@ def export(checkpoint: Path, path: Path, coco: Path, recipe: str = "") -> Path:
     Height and width are multiples of 32; `recipe` is the fingerprint of the training options.
     """
     model = load_detector(checkpoint, coco)
-    model.model[-1].dynamic = True  # type: ignore[union-attr, index]
+    model.model[-1].dynamic = True
     metadata = {
         "roles": ",".join(ROLES),
         "input_size": f"{INPUT_HEIGHT}x{INPUT_WIDTH}",

@@ -7,8 +7,8 @@ theirs. `training_matches` and `refuse_held_out` enforce that.
 
 import copy
 import math
-import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,6 @@ class MovingAverage:
         for parameter in self.model.parameters():
             parameter.requires_grad_(False)
 
-    @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
         """Move every floating-point weight and buffer towards those of `model`."""
         decay = self.decay * (1 - math.exp(-(step + 1) / self.ramp))
@@ -104,39 +103,125 @@ class Progress:
     seconds: float = 0.0
 
 
-def save_checkpoint(
-    path: Path,
+@dataclass
+class Run:
+    """What a training run changes: all of it is in its checkpoint."""
+
+    model: nn.Module
+    average: MovingAverage
+    optimizer: torch.optim.Optimizer
+    progress: Progress
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint beside `path`, then rename: a kill never leaves half a file."""
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.progress.step,
+            "seconds": self.progress.seconds,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        torch.save(state, temporary)
+        temporary.replace(path)
+
+    def restore(self, path: Path) -> None:
+        """Restore all that `save` wrote; only tensors and plain values are read."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average.model.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.progress = Progress(step=int(state["step"]), seconds=float(state["seconds"]))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a run proceeds; `folder`/`name`_checkpoint.pt holds its state."""
+
+    name: str
+    folder: Path
+    budget: Budget
+    seed: int
+    resume: bool
+    peak_rate: float
+    weight_decay: float
+    warmup: int
+    checkpoint_every: int
+    score_every: int
+    clip_norm: float
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the run keeps its state."""
+        return self.folder / f"{self.name}_checkpoint.pt"
+
+
+Losses = tuple[torch.Tensor, dict[str, float]]
+"""What is minimised, and its parts by name."""
+
+
+def train(
     model: nn.Module,
-    average: MovingAverage,
-    optimizer: torch.optim.Optimizer,
-    progress: Progress,
+    plan: Plan,
+    draw: Callable[[np.random.Generator], "Batch"],
+    losses_of: Callable[["Batch"], Losses],
+    figures_of: Callable[[nn.Module], str],
+    report: Report,
+) -> Path:
+    """Train `model` until the budget is spent; return the file of averaged weights.
+
+    A run that was killed goes on from its last checkpoint. `figures_of` scores the averaged
+    model on the validation match; nothing is chosen by it while the run lasts.
+    """
+    optimizer = torch.optim.AdamW(parameter_groups(model, plan.weight_decay))
+    run = Run(model, MovingAverage(model), optimizer, Progress())
+    if plan.resume and plan.checkpoint.exists():
+        run.restore(plan.checkpoint)
+        report(f"resumed at step {run.progress.step}")
+    model.train()
+    for batch in draws(draw, plan.seed, run.progress.step):
+        spent = plan.budget.spent(run.progress.step, run.progress.seconds)
+        if spent >= 1:
+            break
+        _step(run, plan, spent, batch, losses_of, report)
+        step = run.progress.step
+        if step % plan.checkpoint_every == 0:
+            run.save(plan.checkpoint)
+        if step % plan.score_every == 0:
+            report(f"step {step} validation: {figures_of(run.average.model)}")
+    run.save(plan.checkpoint)
+    report(f"step {run.progress.step} validation: {figures_of(run.average.model)}")
+    weights = plan.folder / f"{plan.name}.pt"
+    torch.save(run.average.model.state_dict(), weights)
+    return weights
+
+
+def _step(
+    run: Run,
+    plan: Plan,
+    spent: float,
+    batch: "Batch",
+    losses_of: Callable[["Batch"], Losses],
+    report: Report,
 ) -> None:
-    """Write a checkpoint beside `path`, then rename: a kill never leaves half a file."""
-    state = {
-        "model": model.state_dict(),
-        "average": average.model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "step": progress.step,
-        "seconds": progress.seconds,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
-
-
-def load_checkpoint(
-    path: Path,
-    model: nn.Module,
-    average: MovingAverage,
-    optimizer: torch.optim.Optimizer,
-) -> Progress:
-    """Restore all that `save_checkpoint` wrote; only tensors and plain values are read."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    model.load_state_dict(state["model"])
-    average.model.load_state_dict(state["average"])
-    optimizer.load_state_dict(state["optimizer"])
-    return Progress(step=int(state["step"]), seconds=float(state["seconds"]))
+    """One step of the optimiser, timed; every twentieth is reported."""
+    started = time.monotonic()
+    rate = learning_rate(plan.peak_rate, spent, run.progress.step, plan.warmup)
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate
+    loss, parts = losses_of(batch)
+    run.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(run.model.parameters(), plan.clip_norm)
+    run.optimizer.step()
+    run.average.update(run.model, run.progress.step)
+    took = time.monotonic() - started
+    run.progress.step += 1
+    run.progress.seconds += took
+    if run.progress.step % 20 == 0:
+        text = " ".join(f"{name} {value:.3f}" for name, value in parts.items())
+        report(f"step {run.progress.step} {spent:.1%} rate {rate:.2e} {text} {took:.2f} s/step")
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:

@@ -40,7 +40,6 @@ def load_coco(weights: Path) -> DetectionModel:
 
 def neutralise(norm: nn.BatchNorm2d) -> None:
     """Make a norm in evaluation mode add its bias and change nothing else."""
-    assert norm.running_mean is not None and norm.running_var is not None
     nn.init.ones_(norm.weight)
     norm.running_mean.zero_()
     norm.running_var.fill_(1 - norm.eps)
@@ -63,7 +62,6 @@ def give_roles(model: DetectionModel) -> DetectionModel:
     return model
 
 
-@torch.no_grad()
 def settle_norms(model: nn.Module, images: torch.Tensor) -> None:
     """Give folded norms the statistics of `images` (n, 3, h, w) without changing any output.
 
@@ -78,13 +76,13 @@ def settle_norms(model: nn.Module, images: torch.Tensor) -> None:
         seen[norm] = (inputs[0].mean((0, 2, 3)), inputs[0].var((0, 2, 3)))
 
     hooks = [norm.register_forward_pre_hook(look) for norm in norms]
-    model.eval()(images)
+    with torch.no_grad():
+        model.eval()(images)
     for hook in hooks:
         hook.remove()
     for norm in norms:
-        assert norm.running_mean is not None and norm.running_var is not None
         mean, variance = seen[norm]
-        norm.weight.copy_((variance + norm.eps).sqrt())
-        norm.bias.add_(mean)
+        norm.weight.data.copy_((variance + norm.eps).sqrt())
+        norm.bias.data.add_(mean)
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)

@@ -84,31 +84,31 @@ def _hits(found: torch.Tensor, truth: torch.Tensor, iou: float) -> npt.NDArray[n
     return hits
 
 
-@torch.no_grad()
+def find(
+    model: torch.nn.Module, frame: LabelledFrame, width: int = INPUT_WIDTH
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows found (n, 6) as of `select`, and true boxes (m, 4), both in input pixels."""
+    height = -(-(width * 9 // 16) // 32) * 32
+    image, box = letterbox(frame.image, height, width)
+    with torch.no_grad():
+        output = model(image.contiguous(memory_format=torch.channels_last))
+    rows = select((output[0] if isinstance(output, tuple) else output)[0].float())
+    size = torch.tensor([frame.image.shape[1], frame.image.shape[0]] * 2)
+    truth = torch.from_numpy(frame.boxes) * size * box.scale
+    return rows, truth + torch.tensor([box.left, box.top] * 2)
+
+
 def score(
     model: torch.nn.Module, frames: list[LabelledFrame], iou: float = 0.5, width: int = INPUT_WIDTH
 ) -> dict[str, float]:
     """AP at `iou` per role over whole frames, letterboxed to `width` (a multiple of 32)."""
-    found: list[list[tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]]] = [[] for _ in ROLES]
-    truths = np.zeros(len(ROLES), int)
-    height = -(-(width * 9 // 16) // 32) * 32
-    for frame in frames:
-        image, box = letterbox(frame.image, height, width)
-        output = model(image.contiguous(memory_format=torch.channels_last))
-        rows = select((output[0] if isinstance(output, tuple) else output)[0].float())
-        size = torch.tensor([frame.image.shape[1], frame.image.shape[0]] * 2)
-        truth = torch.from_numpy(frame.boxes) * size * box.scale
-        truth += torch.tensor([box.left, box.top] * 2)
-        for role in range(len(ROLES)):
-            mine = rows[rows[:, 5] == role]
-            wanted = truth[torch.from_numpy(frame.roles == role)]
-            found[role].append((mine[:, 4].double().numpy(), _hits(mine, wanted, iou)))
-            truths[role] += len(wanted)
-    return {
-        name: average_precision(
-            np.concatenate([s for s, _ in found[role]]),
-            np.concatenate([h for _, h in found[role]]),
-            int(truths[role]),
-        )
-        for role, name in enumerate(ROLES)
-    }
+    pairs = [(*find(model, frame, width), torch.from_numpy(frame.roles)) for frame in frames]
+    figures = {}
+    for role, name in enumerate(ROLES):
+        mine = [rows[rows[:, 5] == role] for rows, _, _ in pairs]
+        wanted = [truth[roles == role] for _, truth, roles in pairs]
+        hits = [_hits(rows, boxes, iou) for rows, boxes in zip(mine, wanted, strict=True)]
+        scores = torch.cat(mine)[:, 4].double().numpy()
+        truths = sum(len(boxes) for boxes in wanted)
+        figures[name] = average_precision(scores, np.concatenate(hits), truths)
+    return figures

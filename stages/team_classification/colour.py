@@ -27,7 +27,7 @@ _MIN_SPREAD = 11.0
 # grass nearer than this to the usual (CIELab) is worn or mown the other way: in the same light
 _SAME_LIGHT, _OTHER_LIGHT = 6.0, 12.0
 # halving one bell curve at its mean gives two lumps 2.65 of their standard deviations apart
-_ONE_LUMP, _TWO_TEAMS = 2.65, 5.0
+_ONE_LUMP, _TWO_TEAMS = 2.65, 4.5
 
 
 def lab_to_xyz(lab: Array) -> Array:

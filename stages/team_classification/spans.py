@@ -38,8 +38,11 @@ def read(parts: Iterable[pa.Table]) -> Spans:
             young = of_track[of_track[:, _TIME] <= begun[_TIME] + VELOCITY_S]
             if len(young):
                 head[track] = young[-1]
-            recent = of_track[of_track[:, _TIME] >= of_track[-1, _TIME] - VELOCITY_S]
-            end[track] = _moving(of_track[-1], recent[0], of_track[-1])
+            last = of_track[-1]
+            # of a track that ended before this part only the last rows are still here
+            if track not in end or last[_TIME] > end[track][0]:
+                recent = of_track[of_track[:, _TIME] >= last[_TIME] - VELOCITY_S]
+                end[track] = _moving(last, recent[0], last)
         if len(rows):
             tail = rows[rows[:, _TIME] >= rows[:, _TIME].max() - VELOCITY_S]
     start = {track: _moving(row, row, head[track]) for track, row in first.items()}

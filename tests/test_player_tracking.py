@@ -1,0 +1,332 @@
+"""Player tracking on drawn scenes: a pitch of 16 pixels a metre, seen from straight above."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from application import records, timeline
+from application.stage import MatchFacts, Rows
+from domain import tables
+from domain.configuration import PlayerTrackingOptions
+from stages.player_tracking import PlayerTrackingStage
+from stages.player_tracking.association import overlap
+
+RATE = 25.0
+SCALE = 16.0  # pixels per metre
+FACTS = MatchFacts(width=1920, height=1280, frame_rate=RATE)
+HEIGHT_PX, WIDTH_PX = 1.8 * SCALE, 0.7 * SCALE
+# x = u / 16 - 60, y = 40 - v / 16: image rows run down, the pitch's y runs away from the camera
+HOMOGRAPHY = np.array([1 / SCALE, 0, -60, 0, -1 / SCALE, 40, 0, 0, 1])
+RED, WHITE = (45.0, 60.0, 40.0), (85.0, 0.0, 0.0)
+
+
+def to_pixels(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return (x + 60) * SCALE, (40 - y) * SCALE
+
+
+def walk(start: tuple[float, float], velocity: tuple[float, float], count: int) -> np.ndarray:
+    """Places (count, 2) in metres of somebody who goes straight on."""
+    return np.array(start) + np.arange(count)[:, None] / RATE * np.array(velocity)
+
+
+def frames_table(count: int, *, cut_at: int | None = None, pan_px: float = 0.0) -> pa.Table:
+    number = np.arange(count)
+    motion = np.tile([1.0, 0, pan_px, 0, 1, 0, 0, 0, 1], (count, 1))
+    first = (number == 0) | (number == cut_at)
+    return tables.make(
+        "frames",
+        {
+            "frame": number,
+            "time_s": number / RATE,
+            "period": np.ones(count, int),
+            "match_clock_s": [None] * count,
+            "segment": np.zeros(count, int),
+            "decoded": np.ones(count, bool),
+            "view": ["wide"] * count,
+            "shot": (number >= (cut_at if cut_at is not None else count)).astype(int),
+            "replay": np.zeros(count, bool),
+            "camera_motion": np.ma.array(motion, mask=np.repeat(first[:, None], 9, axis=1)),
+        },
+    )
+
+
+def calibration_table(count: int, error_m: float = 0.2) -> pa.Table:
+    unknown = {
+        name: [None] * count
+        for name in (
+            "focal_px",
+            "pan_deg",
+            "tilt_deg",
+            "roll_deg",
+            "camera_x",
+            "camera_y",
+            "camera_z",
+            "k1",
+        )
+    }
+    return tables.make(
+        "calibration",
+        {
+            "frame": np.arange(count),
+            "homography": np.tile(HOMOGRAPHY, (count, 1)),
+            "error_m": np.full(count, error_m),
+            "status": ["measured"] * count,
+            **unknown,
+        },
+    )
+
+
+class Scene:
+    """Boxes of people, collected and then sorted into a detections table."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, float, float, float, float, float, str, tuple[float, ...]]] = []
+
+    def add(
+        self,
+        path: np.ndarray,
+        *,
+        confidence: float = 0.9,
+        role: str = "player",
+        colour: tuple[float, float, float] = WHITE,
+        without: range = range(0),
+        shift_px: float = 0.0,
+    ) -> "Scene":
+        u, v = to_pixels(path[:, 0], path[:, 1])
+        for frame in set(range(len(path))) - set(without):
+            left, foot = u[frame] - WIDTH_PX / 2 + shift_px, v[frame]
+            box = (left, foot - HEIGHT_PX, left + WIDTH_PX, foot)
+            self.rows.append((frame, *box, confidence, role, colour))
+        return self
+
+    def table(self) -> pa.Table:
+        ordered = sorted(self.rows, key=lambda row: row[0])
+        frame, x1, y1, x2, y2, confidence, role, colour = zip(*ordered, strict=True)
+        appearance = np.zeros((len(ordered), 64), np.float16)
+        appearance[:, :3], appearance[:, 9] = colour, 0.8
+        values = (frame, x1, y1, x2, y2, confidence, role, appearance)
+        names = ("frame", "x1", "y1", "x2", "y2", "confidence", "role", "appearance")
+        return tables.make("detections", dict(zip(names, map(_plain, values), strict=True)))
+
+
+def _plain(values: object) -> object:
+    return list(values) if isinstance(values, tuple) else values
+
+
+def track(
+    scene: Scene, count: int, *, calibrated: bool = True, frames: pa.Table | None = None, **options
+) -> dict[str, pa.Table]:
+    stage = PlayerTrackingStage(PlayerTrackingOptions(**options), FACTS)
+    given_tables = {"frames": frames or frames_table(count), "detections": scene.table()}
+    if calibrated:
+        given_tables["calibration"] = calibration_table(count)
+    result = stage.advance(Rows(0, count, given_tables), stage.start(), final=True)
+    return {name: tables.check(name, table) for name, table in result.tables.items()}
+
+
+def column(table: pa.Table, name: str) -> np.ndarray:
+    return table[name].to_numpy()
+
+
+def test_two_walkers_keep_their_numbers_places_and_speeds() -> None:
+    first, second = walk((-10, 0), (2, 0), 75), walk((10, 5), (-3, -4), 75)
+    tracks = track(Scene().add(first).add(second), 75)["tracks"]
+    assert len(tracks) == 150
+    for number, path, speed in ((0, first, 2.0), (1, second, 5.0)):  # 5 = |(-3, -4)|
+        mine = tracks.filter(column(tracks, "track") == number)
+        np.testing.assert_allclose(column(mine, "x"), path[:, 0], atol=0.05)
+        np.testing.assert_allclose(column(mine, "y"), path[:, 1], atol=0.05)
+        np.testing.assert_allclose(column(mine, "speed_mps")[12:-12], speed, atol=0.1)
+
+
+def test_sigma_is_at_least_the_calibrations_own_error() -> None:
+    tracks = track(Scene().add(walk((0, 0), (1, 0), 50)), 50)["tracks"]
+    # 0.2 m over both axes is 0.2 / sqrt(2) = 0.141 m along one; smoothing does not lessen that
+    assert column(tracks, "sigma_m").min() > 0.141
+    assert column(tracks, "sigma_m").max() < 0.3
+
+
+def test_a_short_gap_is_filled_and_marked() -> None:
+    path = walk((0, 0), (4, 0), 75)
+    tracks = track(Scene().add(path, without=range(30, 40)), 75)["tracks"]
+    assert set(column(tracks, "track")) == {0}
+    assert np.flatnonzero(~column(tracks, "observed")).tolist() == list(range(30, 40))
+    np.testing.assert_allclose(column(tracks, "x"), path[:, 0], atol=0.2)
+    u, _ = to_pixels(path[:, 0], path[:, 1])
+    np.testing.assert_allclose(column(tracks, "x1") + WIDTH_PX / 2, u, atol=3)
+    sigma = column(tracks, "sigma_m")
+    assert sigma[35] > sigma[30] > sigma[29]
+
+
+def test_who_stays_away_too_long_comes_back_as_somebody_new() -> None:
+    scene = Scene().add(walk((0, 0), (1, 0), 100), without=range(40, 70))
+    tracks = track(scene, 100, max_missing_s=1.0)["tracks"]
+    assert sorted(set(column(tracks, "track"))) == [0, 1]
+    # 30 frames are 1.2 s: nothing is invented inside
+    assert not set(range(40, 70)) & set(column(tracks, "frame"))
+
+
+def test_a_cut_ends_all_tracks() -> None:
+    frames = frames_table(60, cut_at=30)
+    tracks = track(Scene().add(walk((0, 0), (1, 0), 60)), 60, frames=frames)["tracks"]
+    before = set(column(tracks, "track")[column(tracks, "frame") < 30])
+    after = set(column(tracks, "track")[column(tracks, "frame") >= 30])
+    assert before == {0}
+    assert after == {1}
+
+
+def test_repeated_boxes_make_one_track() -> None:
+    path = walk((0, 0), (3, 1), 50)
+    scene = Scene().add(path).add(path, confidence=0.7, role="goalkeeper", shift_px=1.5)
+    tracks = track(scene, 50)["tracks"]
+    assert len(tracks) == 50
+    assert set(column(tracks, "track")) == {0}
+
+
+def test_a_part_of_a_tracked_person_starts_no_track() -> None:
+    scene = Scene().add(walk((0, 0), (0, 0), 50))
+    whole = scene.table().to_pydict()
+    for frame in range(10, 50):  # the legs alone: 0.4 of the box, within it
+        x1, y1, x2, y2 = (whole[name][frame] for name in ("x1", "y1", "x2", "y2"))
+        scene.rows.append((frame, x1, y1 + 0.6 * (y2 - y1), x2, y2, 0.8, "player", WHITE))
+    assert set(column(track(scene, 50)["tracks"], "track")) == {0}
+
+
+def test_who_stands_far_outside_is_left_out_and_assistants_are_not() -> None:
+    # the touchline is at y = -34: a coach at 7 m outside, an assistant referee at 1 m
+    scene = Scene().add(walk((5, -41), (0, 0), 50)).add(walk((5, -35), (2, 0), 50), role="referee")
+    tracks = track(scene, 50)["tracks"]
+    np.testing.assert_allclose(column(tracks, "y"), -35, atol=0.05)
+
+
+def test_a_box_seen_for_a_moment_is_no_track() -> None:
+    scene = Scene().add(walk((0, 0), (1, 0), 50)).add(walk((20, 0), (1, 0), 50)[:3])
+    assert set(column(track(scene, 50)["tracks"], "track")) == {0}
+
+
+def test_a_doubtful_box_carries_a_track_but_starts_none() -> None:
+    path = walk((0, 0), (2, 0), 60)
+    scene = Scene().add(path, without=range(20, 40)).add(path, confidence=0.3, without=range(20))
+    scene.rows = [row for row in scene.rows if not (row[0] >= 40 and row[5] == 0.3)]
+    scene.add(walk((30, 0), (1, 0), 60), confidence=0.3)
+    tracks = track(scene, 60)["tracks"]
+    assert set(column(tracks, "track")) == {0}
+    assert column(tracks, "observed").all()
+
+
+def test_players_that_cross_keep_their_shirts() -> None:
+    first, second = walk((-6, 0), (4, 0), 75), walk((6, 0.3), (-4, 0), 75)
+    hidden = range(34, 41)  # they meet after 1.5 s = 37.5 frames; the farther one is not seen
+    scene = Scene().add(first, colour=RED).add(second, colour=WHITE, without=hidden)
+    tracks = track(scene, 75)["tracks"]
+    x = {number: column(tracks.filter(column(tracks, "track") == number), "x") for number in (0, 1)}
+    assert x[0][-1] == pytest.approx(first[-1, 0], abs=0.2)
+    assert x[1][-1] == pytest.approx(second[-1, 0], abs=0.2)
+
+
+def test_without_calibration_the_camera_s_pan_is_taken_out() -> None:
+    # the camera pans by 30 pixels a frame, three box widths: without its motion no box overlaps
+    pan = np.arange(50)[:, None] * [30 / SCALE, 0]
+    scene = Scene()
+    for y in (-10, 0, 10):
+        scene.add(walk((-55, y), (2, 0), 50) + pan)
+    frames = frames_table(50, pan_px=30.0)
+    tracks = track(scene, 50, calibrated=False, frames=frames)["tracks"]
+    assert sorted(set(column(tracks, "track"))) == [0, 1, 2]
+    assert len(tracks) == 150
+    for name in ("x", "y", "sigma_m", "speed_mps"):
+        assert tracks[name].null_count == 150
+
+
+def test_evidence_repeats_what_was_seen() -> None:
+    scene = Scene().add(walk((0, 0), (1, 0), 50), role="referee", colour=RED, without=range(20, 25))
+    result = track(scene, 50)
+    evidence = result["track_evidence"]
+    assert len(evidence) == 45
+    assert set(evidence["role"].to_pylist()) == {"referee"}
+    first = evidence["appearance"][0].as_py()
+    assert len(first) == 64
+    assert tuple(first[:3]) == RED
+    seen = result["tracks"].filter(result["tracks"]["observed"])
+    assert seen["x"].to_pylist() == evidence["x"].to_pylist()
+
+
+def test_no_person_at_all_gives_empty_tables() -> None:
+    scene = Scene().add(walk((0, 0), (1, 0), 20), role="ball")
+    assert len(track(scene, 20)["tracks"]) == 0
+
+
+def test_overlap_of_boxes() -> None:
+    # two 2 x 2 boxes shifted by one share 2 of 6: 1/3 of the union, 1/2 of the smaller
+    union, smaller = overlap(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 3, 2]]))
+    assert union[0, 0] == pytest.approx(1 / 3)
+    assert smaller[0, 0] == pytest.approx(1 / 2)
+
+
+def crowd(seed: int, count: int) -> dict[str, pa.Table]:
+    """Twelve people who walk about, missed and repeated at random; a cut in the middle."""
+    draw = np.random.default_rng(seed)
+    scene = Scene()
+    for person in range(12):
+        path = walk(draw.uniform((-30, -20), (30, 20)), draw.normal(0, 3, 2), count)
+        missed = int(draw.integers(0, count - 10))
+        scene.add(path + draw.normal(0, 0.05, path.shape), without=range(missed, missed + 8))
+        scene.add(path, confidence=float(draw.uniform(0.2, 0.6)), shift_px=float(person))
+    return {
+        "frames": frames_table(count, cut_at=count // 2),
+        "detections": scene.table(),
+        "calibration": calibration_table(count),
+    }
+
+
+def run_in_pieces(stage, given_tables: dict[str, pa.Table], cuts: dict[str, list[int]]):
+    """Deliver each table in pieces that end at the rows in `cuts`, then the rest."""
+    carried, parts, largest = timeline.begin(stage), [], 0
+    rounds = max((len(ends) for ends in cuts.values()), default=0)
+    sent = dict.fromkeys(given_tables, 0)
+    for turn in range(rounds + 1):
+        deliveries = {}
+        for name, table in given_tables.items():
+            end = cuts[name][turn] if turn < rounds else len(table)
+            watermark = table["frame"][end].as_py() if end < len(table) else timeline.AT_END
+            deliveries[name] = timeline.Delivery(
+                table.slice(sent[name], end - sent[name]), watermark
+            )
+            sent[name] = end
+        result, carried = timeline.step(stage, carried, deliveries, final=turn == rounds)
+        largest = max(largest, len(records.encode(carried)))
+        parts.append(result.tables)
+    names = parts[0].keys()
+    return {name: pa.concat_tables([part[name] for part in parts]) for name in names}, largest
+
+
+@settings(max_examples=12, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 3))
+def test_any_cutting_of_the_input_gives_equal_rows(data: st.DataObject, seed: int) -> None:
+    given_tables = crowd(seed, 60)
+    stage = PlayerTrackingStage(PlayerTrackingOptions(max_missing_s=0.4), FACTS)
+    whole, _ = run_in_pieces(stage, given_tables, {name: [] for name in given_tables})
+    rounds = data.draw(st.integers(1, 8))
+    cuts = {
+        name: sorted(data.draw(st.integers(0, len(table))) for _ in range(rounds))
+        for name, table in given_tables.items()
+    }
+    pieces, largest = run_in_pieces(stage, given_tables, cuts)
+    for name, table in whole.items():
+        assert len(table) > 100
+        assert pieces[name].equals(table)
+    assert largest < 1_000_000
+
+
+def test_frame_by_frame_gives_equal_rows() -> None:
+    given_tables = crowd(5, 50)
+    stage = PlayerTrackingStage(PlayerTrackingOptions(), FACTS)
+    whole, _ = run_in_pieces(stage, given_tables, {name: [] for name in given_tables})
+    cuts = {
+        name: [int((column(table, "frame") < frame).sum()) for frame in range(1, 50)]
+        for name, table in given_tables.items()
+    }
+    pieces, _ = run_in_pieces(stage, given_tables, cuts)
+    assert all(pieces[name].equals(table) for name, table in whole.items())
