@@ -8,12 +8,13 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 from pydantic import TypeAdapter
 
 from application.engine import Engine, planned
@@ -26,13 +27,19 @@ from domain.errors import InputError
 from domain.grid import Cell, Plan, PlannedStage
 from domain.pipeline import Pipeline
 from infrastructure import inference
-from infrastructure.catalogue import chosen, options_of
+from infrastructure.catalogue import chosen, load, options_of
 from infrastructure.executors.inline import InlineExecutor
 from infrastructure.executors.processes import ProcessExecutor
 from infrastructure.frame_source import VideoFrameSource
 from infrastructure.local_run import Recorder, RunFolder, RunReport, finish, publish_files
 from infrastructure.state.sqlite import SQLiteStateStore
 from infrastructure.storage.folder import FolderArtifactStore
+from infrastructure.tracking_data import (
+    REPLACED,
+    TrackingDataSource,
+    TrackingDataStage,
+    is_tracking,
+)
 
 _PLANS = TypeAdapter(Plan)
 
@@ -52,7 +59,7 @@ def analyze_locally(
     report = RunReport(str(out))
     recorder = Recorder(report, observer)
     folder = RunFolder(out, keep=configuration.checkpoint_enabled)
-    source = VideoFrameSource.open(configuration)
+    source = open_input(configuration)
     for note in source.notes:
         recorder.notice(note)
     match = plan_match(configuration, source, recorder)
@@ -62,31 +69,50 @@ def analyze_locally(
         return finish(report, started, out)
 
 
+Source = VideoFrameSource | TrackingDataSource
+
+
+def open_input(configuration: ProcessingConfiguration) -> Source:
+    """The configured input: video, images, or tracking data."""
+    if is_tracking(configuration.video_path):
+        return TrackingDataSource(configuration)
+    return VideoFrameSource.open(configuration)
+
+
 @dataclass(frozen=True)
 class Match:
     """A configuration made ready to run: its input, its frozen plan and its stages."""
 
     configuration: ProcessingConfiguration
-    source: VideoFrameSource
+    source: Source
     plan: Plan
     stages: Mapping[str, BaseStage]
 
 
-def plan_match(
-    configuration: ProcessingConfiguration, source: VideoFrameSource, observer: Observer
-) -> Match:
+def plan_match(configuration: ProcessingConfiguration, source: Source, observer: Observer) -> Match:
     """Freeze the plan: the stages' order, versions and options, the models, the segments."""
     stages: dict[str, BaseStage] = {}
     frozen: list[PlannedStage] = []
     made: set[str] = set()
-    for name, kind in chosen(configuration).items():
-        identity = _identify(kind, configuration, observer)
-        stages[name] = _build(kind, configuration, source.facts, identity, threads=0)
-        facts = key_facts(stages[name], source.facts, identity)
-        frozen.append(planned(stages[name], facts, made))
-        made |= set(kind.produces)
+    for stage, identity in _stages(configuration, source, observer):
+        stages[stage.name] = stage
+        frozen.append(planned(stage, key_facts(stage, source.facts, identity), made))
+        made |= set(stage.produces)
     plan = Plan(tuple(frozen), source.segments(configuration.segment_s))
     return Match(configuration, source, plan, stages)
+
+
+def _stages(
+    configuration: ProcessingConfiguration, source: Source, observer: Observer
+) -> Iterator[tuple[BaseStage, ModelIdentity | None]]:
+    """The stages that the configuration and the kind of input call for; networks are not loaded."""
+    classes = dict(chosen(configuration))
+    if isinstance(source, TrackingDataSource):
+        yield TrackingDataStage(source), None
+        classes = {name: kind for name, kind in classes.items() if name not in REPLACED}
+    for kind in classes.values():
+        identity = _identify(kind, configuration, observer)
+        yield _build(kind, configuration, source.facts, identity, threads=0), identity
 
 
 def key_facts(
@@ -102,7 +128,8 @@ def key_facts(
 
 
 def pass_runner(specification: bytes) -> PassRunner:
-    """A worker process's runner, from what `_specification` wrote."""
+    """A worker process's runner, from the specification that `_executor` wrote."""
+    cv2.setNumThreads(1)  # the processes share the cores already
     given = json.loads(specification)
     configuration = ProcessingConfiguration.model_validate_json(given["configuration"])
     plan = _PLANS.validate_json(given["plan"])
@@ -142,6 +169,10 @@ def _executor(
     match: Match, artifacts: FolderArtifactStore, observer: Observer, processes: int
 ) -> PassExecutor:
     threads = inference.threads_per_process(processes)
+    if isinstance(match.source, TrackingDataSource):
+        batch = match.configuration.batch_size
+        runner = PassRunner(match.plan, match.stages, match.source, artifacts, batch)
+        return InlineExecutor(runner, observer.frames_seen)
     if processes == 1:
         runner = _runner(match.configuration, match.plan, match.source, artifacts, threads)
         return InlineExecutor(runner, observer.frames_seen)
@@ -166,11 +197,12 @@ def _runner(
     threads: int,
 ) -> PassRunner:
     stages = {}
-    for name, kind in chosen(configuration).items():
-        if issubclass(kind, FrameStage):
-            model = plan.by_name[name].key_facts.get("model")
+    for stage in plan.stages:
+        if stage.kind == "source":
+            model = stage.key_facts.get("model")
             identity = ModelIdentity(**model) if isinstance(model, dict) else None
-            stages[name] = _build(kind, configuration, source.facts, identity, threads)
+            kind = load(stage.name)
+            stages[stage.name] = _build(kind, configuration, source.facts, identity, threads)
     batch = configuration.stage_configs.player_detection.batch_size or configuration.batch_size
     return PassRunner(plan, stages, source, artifacts, batch)
 
@@ -195,7 +227,7 @@ def build_stage(
     name: str, configuration: ProcessingConfiguration, facts: MatchFacts, threads: int = 0
 ) -> BaseStage:
     """One stage by itself, as the configuration has it; its network is loaded when it is used."""
-    kind = chosen(configuration)[name]
+    kind = load(name)
     identity = _identify(kind, configuration, Silent())
     return _build(kind, configuration, facts, identity, threads)
 

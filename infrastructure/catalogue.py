@@ -1,37 +1,18 @@
-"""Which stages there are: our own, in the order in which they run, and those of other packages."""
+"""Which stages there are: our own, in the order in which they run, and those of other packages.
 
-from collections.abc import Mapping
-from importlib.metadata import entry_points
+A stage's module is imported when the stage is first asked for: a worker that only sees pixels
+does without what the stages on tables need.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
 
 from application.stage import BaseStage
 from domain.configuration import STAGES, ProcessingConfiguration, StageOptions
 from domain.errors import ConfigurationError
-from stages.ball_tracking.stage import BallTrackingStage
-from stages.event_detection.stage import EventDetectionStage
-from stages.export.stage import ExportStage
-from stages.formation_analysis.stage import FormationAnalysisStage
-from stages.metrics_calculation.stage import MetricsCalculationStage
-from stages.pitch_calibration.stage import PitchCalibrationStage
-from stages.pitch_observation.stage import PitchObservationStage
-from stages.player_detection.stage import PlayerDetectionStage
-from stages.player_tracking.stage import PlayerTrackingStage
-from stages.team_classification.stage import TeamClassificationStage
-from stages.video_decoding.stage import VideoDecodingStage
 
 ENTRY_POINT_GROUP = "footanalytics.stages"
-_OWN: tuple[type[BaseStage], ...] = (
-    VideoDecodingStage,
-    PlayerDetectionStage,
-    PitchObservationStage,
-    PitchCalibrationStage,
-    PlayerTrackingStage,
-    BallTrackingStage,
-    TeamClassificationStage,
-    EventDetectionStage,
-    FormationAnalysisStage,
-    MetricsCalculationStage,
-    ExportStage,
-)
 
 
 def chosen(configuration: ProcessingConfiguration) -> Mapping[str, type[BaseStage]]:
@@ -40,27 +21,34 @@ def chosen(configuration: ProcessingConfiguration) -> Mapping[str, type[BaseStag
     Raises:
         ConfigurationError: there is no stage of a name.
     """
-    own = {stage.name: stage for stage in _OWN}
-    assert tuple(own) == STAGES
-    strangers = {
-        *(name for name in configuration.stages if name not in own),
-        *(configuration.stage_configs.model_extra or {}),
-    }
-    outside = _outside() if strangers else {}
-    if unknown := sorted(strangers - set(outside)):
-        known = ", ".join((*own, *outside))
-        raise ConfigurationError(f"stages: unknown stage {', '.join(unknown)}; legal are {known}")
-    *before, export = own.items()
-    ordered = dict([*before, *outside.items(), export])
-    return {name: stage for name, stage in ordered.items() if name in configuration.stages}
+    return {name: load(name) for name in _names(configuration)}
+
+
+def load(name: str) -> type[BaseStage]:
+    """The class of the stage `name`: ours by its folder, another package's by its entry point."""
+    if name in STAGES:
+        words = "".join(word.capitalize() for word in name.split("_"))
+        module = importlib.import_module(f"stages.{name}.stage")
+        return getattr(module, f"{words}Stage")  # type: ignore[no-any-return]
+    return _outside()[name].load()  # type: ignore[no-any-return]
 
 
 def options_of(stage: type[BaseStage], configuration: ProcessingConfiguration) -> StageOptions:
     """The stage's options; those of another package's stage are checked here."""
-    configs = configuration.stage_configs
-    given = getattr(configs, stage.name, {})
+    given = getattr(configuration.stage_configs, stage.name, {})
     return given if isinstance(given, StageOptions) else stage.options_type.parse(stage.name, given)
 
 
-def _outside() -> Mapping[str, type[BaseStage]]:
-    return {point.name: point.load() for point in entry_points(group=ENTRY_POINT_GROUP)}
+def _names(configuration: ProcessingConfiguration) -> Sequence[str]:
+    """The configured stages' names; those of other packages come just before the export."""
+    named = {*configuration.stages, *(configuration.stage_configs.model_extra or {})}
+    outside = _outside() if named - set(STAGES) else {}
+    if unknown := sorted(named - set(STAGES) - set(outside)):
+        legal = ", ".join((*STAGES, *outside))
+        raise ConfigurationError(f"stages: unknown stage {', '.join(unknown)}; legal are {legal}")
+    order = (*STAGES[:-1], *outside, STAGES[-1])
+    return [name for name in order if name in configuration.stages]
+
+
+def _outside() -> Mapping[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}

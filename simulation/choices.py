@@ -13,15 +13,17 @@ from simulation.state import MatchState
 
 MAX_GROUND_PASS_M = 34.0
 MAX_LOFTED_PASS_M = 58.0
+MIN_LOFTED_PASS_M = 18.0
 MIN_PASS_M = 4.0
-SHOT_RANGE_M = 27.0
+RUN_MPS = 7.0  # how fast a passer expects a run in behind to be
+SHOT_RANGE_M = 29.0
 LOFT_RAD = math.radians(32.0)
 CHIP_RAD = math.radians(24.0)
 # Spread of direction and of speed of an unhurried pass; pressure adds to it.
 AIM_SPREAD_RAD = math.radians(2.2)
 SPEED_SPREAD = 0.07
 # Worth of threat won, and of keeping the ball at all, in units of a goal.
-AMBITION = 5.0
+AMBITION = 7.0
 CHOICE_SPREAD = 0.05
 KEEPING = 0.09
 
@@ -118,7 +120,7 @@ def _pass_options(state: MatchState, passer: int, longest_m: float) -> _Passes:
     place = _lead_points(state, mates)
     distance = np.linalg.norm(place - state.ball.xy, axis=1)
     ground = (distance > MIN_PASS_M) & (distance < min(MAX_GROUND_PASS_M, longest_m))
-    air = (distance > 22.0) & (distance < longest_m) & ~np.isin(mates, KEEPERS)
+    air = (distance > MIN_LOFTED_PASS_M) & (distance < longest_m) & ~np.isin(mates, KEEPERS)
     receiver = np.concatenate([mates[ground], mates[air]])
     places = np.concatenate([place[ground], place[air]])
     lofted = np.arange(len(receiver)) >= ground.sum()
@@ -130,9 +132,14 @@ def _pass_options(state: MatchState, passer: int, longest_m: float) -> _Passes:
 
 def _lead_points(state: MatchState, mates: np.ndarray) -> Floats:
     """Where each team-mate will be when the ball arrives, kept on the pitch."""
+    if len(mates) == 0:
+        return np.zeros((0, 2))
     distance = np.linalg.norm(state.position[mates] - state.ball.xy, axis=1)
     flight_s = np.minimum(distance / 14.0, 1.8)
-    lead = state.position[mates] + state.velocity[mates] * flight_s[:, None] * 0.9
+    running = (state.time_s < state.run_until_s[mates])[:, None]
+    sprint = np.array([RUN_MPS * state.attack_sign[state.team_of(int(mates[0]))], 0.0])
+    velocity = np.where(running, 0.4 * state.velocity[mates] + 0.6 * sprint, state.velocity[mates])
+    lead = state.position[mates] + velocity * flight_s[:, None] * np.where(running, 1.25, 0.9)
     limits = np.array([state.pitch.half_length_m - 1.0, state.pitch.half_width_m - 2.5])
     return np.clip(lead, -limits, limits)
 

@@ -25,7 +25,9 @@ MARKING_RANGE_M = 8.0
 PRESS_COVER_M = 6.0
 RUN_CHANCE_PER_S = 0.08
 RUN_S = 2.6
+NOTICE_RUN_S = 0.3
 REACTION_S = 0.25
+READING_S = 0.4  # until opponents have read where a pass goes
 
 
 def think(state: MatchState) -> None:
@@ -90,6 +92,8 @@ def _start_runs(state: MatchState, team: int) -> None:
     ahead = state.own(team, state.position[outfield])[:, 0] > state.own(team, state.ball.xy)[0] + 2.0
     starts = ahead & (state.rng.random(len(outfield)) < RUN_CHANCE_PER_S * THINK_S)
     state.run_until_s[outfield[starts]] = state.time_s + RUN_S
+    if starts.any() and state.carrier is not None and not state.in_hands:
+        state.decide_s = min(state.decide_s, state.time_s + NOTICE_RUN_S)
 
 
 def _keeper(state: MatchState, team: int) -> None:
@@ -189,6 +193,8 @@ def _chase(state: MatchState) -> None:
     flight = state.flight
     if flight is not None and flight.intended is not None:
         chasers[state.team_of(flight.intended)] = flight.intended
+    if flight is not None and state.time_s - flight.start_s < READING_S:
+        chasers = [chasers[state.team_of(flight.kicker)]]
     if flight is not None and flight.kind == "shot":
         chasers = [c for c in chasers if c not in KEEPERS]
     for index in chasers:

@@ -1,7 +1,6 @@
 """Small matches as tables: tracks and ball from arrays of positions, in metres."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,10 +12,7 @@ from numpy.typing import NDArray
 from domain import tables
 
 RATE = 25.0
-REAL_DATA = Path(
-    os.environ.get("FOOTANALYTICS_REAL_DATA")
-    or Path(__file__).resolve().parents[2] / "shared" / "data"
-)
+TRACKING = Path("tracking") / "tracab_opta_3min"
 
 
 def tracks_table(
@@ -91,10 +87,10 @@ def straight(points: Sequence[tuple[float, float, float]], rate: float = RATE) -
     return np.column_stack([np.interp(at, time, x), np.interp(at, time, y)])
 
 
-def real_tracking() -> tuple[dict[str, pa.Table], dict]:
+def real_tracking(real_data: Path) -> tuple[dict[str, pa.Table], dict]:
     """The optical tracking of a real match as tables tracks, ball and identities, and its
     metadata. Player names are as in the data: home_3."""
-    folder = REAL_DATA / "tracking" / "tracab_opta_3min"
+    folder = real_data / TRACKING
     raw = pq.read_table(folder / "tracking.parquet")
     names = sorted({name[:-2] for name in raw.column_names if name.startswith(("home_", "away_"))})
     paths = {index: _wide(raw, name, "xy") for index, name in enumerate(names)}

@@ -66,7 +66,13 @@ def cells_with_changed_inputs(before: Recording, after: Recording) -> set[Cell]:
         first, second = before.checkpoints[needed], after.checkpoints[needed]
         if needed.stage == reader.stage and first.carried != second.carried:
             return True
-        return (first.tables, first.watermark) != (second.tables, second.watermark)
+        stage = plan.by_name[reader.stage]
+        read = {*stage.requires, *stage.concludes_with}
+        tables = [
+            {name: made for name, made in each.tables.items() if name in read}
+            for each in (first, second)
+        ]
+        return tables[0] != tables[1] or first.watermark != second.watermark
 
     def inputs(cell: Cell) -> set[Cell]:
         required = set(plan.requirements(cell))

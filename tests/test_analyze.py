@@ -184,7 +184,8 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
-    finished = max(next(_cells_done(out)), cells_before)
+    finished = next(_cells_done(out))
+    assert finished >= cells_before
     report = json.loads(_command(video, out, "--json").stdout)
     assert report["cells_reused"] >= finished
     assert results(out) == results(undisturbed)
@@ -211,10 +212,9 @@ def test_a_damaged_artifact_is_made_again(video: Path, again: Path) -> None:
     for path in artifacts:
         path.unlink()
     recording = analyse(video, again)
-    wrote_nothing = {
-        cell for cell, done in recording.checkpoints.items() if not list(done.artifacts())
-    }
-    assert recording.reused == wrote_nothing
+    pixels = {"video_decoding", "player_detection", "pitch_observation"}
+    assert pixels <= recording.stages_that_ran()
+    assert recording.frames == 75
     assert results(again) == before
 
 
@@ -340,9 +340,9 @@ def _command(video: Path, out: Path, *more: str) -> "subprocess.CompletedProcess
 
 
 def _cells_done(out: Path) -> Iterator[int]:
-    """How many cells the run in `out` has finished, again and again, for half a minute."""
+    """How many cells the run in `out` has finished, again and again, for five minutes."""
     state = out / ".footanalytics" / "state.sqlite"
-    for _ in range(3000):
+    for _ in range(30000):
         try:
             with sqlite3.connect(f"file:{state}?mode=ro", uri=True) as connection:
                 query = "SELECT count(*) FROM cells WHERE key IS NOT NULL"

@@ -1,6 +1,7 @@
 """Touches, possession, passes, shots and outs, on drawn scenes and on real tracking."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from domain.configuration import EventDetectionOptions
 from domain.pitch import Pitch
 from stages.event_detection import EventDetectionStage
 from tests.match_tables import (
-    REAL_DATA,
+    TRACKING,
     ball_table,
     identities_table,
     real_tracking,
@@ -180,9 +181,9 @@ def test_cutting_the_input_changes_nothing(seed: int) -> None:
     assert_cut_invariant(stage(), given, seed, cuts=1 + 9 * seed)
 
 
-def opta_passes() -> list[tuple[float, str]]:
+def opta_passes(real_data: Path) -> list[tuple[float, str]]:
     """Stamped time in seconds since the tracking began, and the passer."""
-    folder = REAL_DATA / "tracking" / "tracab_opta_3min"
+    folder = real_data / TRACKING
     players: dict[str, str] = {}
     for team in ("home", "away"):
         listed = pq.read_table(folder / f"{team}_players.parquet")
@@ -220,12 +221,12 @@ def clock_offset(passes: list[tuple[float, str]], given: dict[str, pa.Table]) ->
 
 
 @pytest.mark.real
-def test_passes_of_a_real_match() -> None:
-    given, metadata = real_tracking()
+def test_passes_of_a_real_match(real_data: Path) -> None:
+    given, metadata = real_tracking(real_data)
     pitch = Pitch(*metadata["pitch_dimensions"])
     found = run(stage(MatchFacts(1920, 1080, 25.0, pitch)), given)["match_events"].to_pylist()
     found_s = np.array([row["start_s"] for row in found if row["type"] == "pass"])
-    passes = opta_passes()
+    passes = opta_passes(real_data)
     offset = clock_offset(passes, given)
     assert offset == pytest.approx(-3, abs=0.7)
     true_s = np.array([time + offset for time, _ in passes if 0 <= time + offset <= 180])

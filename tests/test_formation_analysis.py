@@ -1,5 +1,7 @@
 """Formations from drawn shapes, whole and half seen, and from real tracking."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -160,8 +162,8 @@ def test_cutting_the_input_changes_nothing(seed: int) -> None:
 
 
 @pytest.mark.real
-def test_formations_of_a_real_match() -> None:
-    given, metadata = real_tracking()
+def test_formations_of_a_real_match(real_data: Path) -> None:
+    given, metadata = real_tracking(real_data)
     facts = MatchFacts(1920, 1080, 25.0, Pitch(*metadata["pitch_dimensions"]))
     whole = FormationAnalysisStage(FormationAnalysisOptions(window_s=180), facts)
     found = run(whole, given)["formations"].to_pylist()

@@ -46,9 +46,9 @@ def test_even_run() -> None:
     assert found["home-1", "high_speed_distance"]["value"] == 0
     assert found["home-1", "sprints"]["value"] == 0
     assert found["home-1", "distance"]["observed_share"] == pytest.approx(1, abs=0.01)
-    # 11 seconds are begun, each off by sqrt(2) * 0.1 m; and 5 - sqrt(25 - 4 * 0.01) = 0.004 m of
-    # possible lengthening in each of ten of them
-    expected = np.hypot(np.sqrt(11 * 2) * 0.1, 10 * 0.004)
+    # 10 seconds, each off by sqrt(2) * 0.1 m, and each lengthened by at most
+    # 5 - sqrt(25 - 4 * 0.01) = 0.004 m
+    expected = np.hypot(np.sqrt(10 * 2) * 0.1, 10 * 0.004)
     assert found["home-1", "distance"]["uncertainty"] == pytest.approx(expected, rel=0.02)
     # sqrt(2) * 0.1 m in a second
     assert found["home-1", "max_speed"]["uncertainty"] == pytest.approx(0.1414, rel=0.01)

@@ -141,7 +141,7 @@ def train_line(folder: Path, steps: int, stop_after: int | None = None) -> torch
     """Fit a line with the recipes' own loop; return the averaged weights of the last step."""
     torch.manual_seed(0)
     model, seen = torch.nn.Linear(1, 1), []
-    plan = Plan("line", folder, Budget(steps), 0, True, 1e-2, 0.0, 2, 1, 100, 1.0)
+    plan = Plan("line", "", folder, Budget(steps), 0, True, 1e-2, 0.0, 2, 1, 100, 1.0)
 
     def draw(rng: np.random.Generator) -> Batch:
         x = torch.from_numpy(rng.normal(size=(4, 1))).float()
@@ -156,7 +156,7 @@ def train_line(folder: Path, steps: int, stop_after: int | None = None) -> torch
 
     with contextlib.suppress(KilledError):
         train(model, plan, draw, losses_of, lambda _: "", lambda _: None)
-        state = torch.load(folder / "line.pt", weights_only=True)
+        state = torch.load(folder / "line.pt", weights_only=True)["average"]
         return torch.cat([state["weight"].flatten(), state["bias"]])
     return torch.zeros(2)
 

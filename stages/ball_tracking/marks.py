@@ -17,8 +17,8 @@ MIN_RADIUS_PX = 2.0
 DRIFT_GAIN = 0.05
 FORGET = 0.25  # a mark out of sight loses this share of the time it was seen
 FULL_S = 6.0
-TRUSTED_S = 1.0
-DISTRUSTED_S = 3.0
+TRUSTED_S = 0.5
+DISTRUSTED_S = 1.5
 COST = 2.5
 
 

@@ -1,5 +1,7 @@
 """annotated.mp4: the input with what was found drawn on it, at the input's own timestamps."""
 
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,13 +17,28 @@ from stages.export.scenes import Scenes
 
 TIME_BASE = Fraction(1, 90000)
 # Bytes depend on the number of threads, so it is fixed.
-ENCODER = {"preset": "veryfast", "crf": "23", "bf": "0"}
+ENCODER = {"preset": "superfast", "crf": "23", "bf": "0"}
 THREADS = 2
 _LIMITED_RANGE, _BT601 = 1, 6
 
 
-def write(match: WholeMatch, facts: MatchFacts, path: Path, *, radar: bool) -> int:
-    """Write H.264 in MP4 to `path`, a frame for each decoded one; returns how many.
+@dataclass
+class Annotated:
+    """What was written: how many frames, and stills asked for, as JPEG by their times in s."""
+
+    frames: int = 0
+    stills: dict[float, bytes] = field(default_factory=dict)
+
+
+def write(
+    match: WholeMatch,
+    facts: MatchFacts,
+    path: Path,
+    *,
+    radar: bool,
+    still_frames: Collection[int] = (),
+) -> Annotated:
+    """Write H.264 in MP4 to `path`, a frame for each decoded one.
 
     An odd width or height grows by a pixel: the encoder's colour planes are half as large.
 
@@ -30,7 +47,7 @@ def write(match: WholeMatch, facts: MatchFacts, path: Path, *, radar: bool) -> i
     """
     painter = Painter(facts.pitch, facts.width, facts.height, radar=radar)
     scenes = Scenes(match)
-    count = 0
+    written = Annotated()
     try:
         with av.open(str(path), "w", format="mp4") as container:
             stream = _stream(container, facts)
@@ -39,11 +56,21 @@ def write(match: WholeMatch, facts: MatchFacts, path: Path, *, radar: bool) -> i
                     continue
                 picture = painter.paint(frame.image, scenes.at(frame.number), frame.time_s)
                 container.mux(stream.encode(_encodable(picture, frame.time_s)))
-                count += 1
+                written.frames += 1
+                if frame.number in still_frames:
+                    written.stills[frame.time_s] = _still(picture)
             container.mux(stream.encode())
     except (OSError, av.error.FFmpegError) as error:
         raise ResourceError(f"annotated.mp4 cannot be written: {error}") from error
-    return count
+    return written
+
+
+def _still(picture: Image) -> bytes:
+    """At most 1280 pixels wide."""
+    scale = min(1280 / picture.shape[1], 1.0)
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 88])
+    return bytes(data)
 
 
 def _stream(container: av.container.OutputContainer, facts: MatchFacts) -> av.VideoStream:

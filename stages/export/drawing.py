@@ -32,10 +32,15 @@ class Painter:
         self._lines = pitch.lines(_LINE_STEP_M)
         self._radar = Radar(pitch, width, height) if radar else None
         self._letters = max(round(10 * self._scale), 7)
+        self._canvas = np.empty((height, width, 3), dtype=np.uint8)
 
     def paint(self, image: Image, scene: Scene, time_s: float) -> Image:
-        """A copy of `image` (height, width, 3) BGR with `scene` drawn on it."""
-        canvas = image.copy()
+        """A copy of `image` (height, width, 3) BGR with `scene` drawn on it.
+
+        The next call draws on the same array again: new memory costs more than all the drawing.
+        """
+        canvas = self._canvas
+        np.copyto(canvas, image)
         if scene.homography is not None:
             self._pitch(canvas, scene.homography, _LINE_BGR.get(scene.calibration, _WHITE))
         people = sorted(scene.people, key=lambda person: person.box[3])

@@ -73,13 +73,13 @@ class Positions:
 
     def moments(self) -> Iterator[Moment]:
         """The frames in which a player of a team, or the ball, has a place."""
-        for frames, people, ball in self._stretches():
+        for frames, people, ball in self.stretches():
             yield from _moments(frames, people, ball, self.play, self.roster)
 
     def _look_through(self) -> None:
         """Count the placed rows and find the periods."""
         sides: dict[int, _Sides] = {}
-        for frames, people, _ in self._stretches():
+        for frames, people, _ in self.stretches():
             self.count += len(people.frame)
             numbers = _periods(frames)
             for number in np.unique(numbers).tolist():
@@ -98,16 +98,17 @@ class Positions:
         period = self.periods.setdefault(number, new)
         period.last_frame, period.end_s = last, end_s
 
-    def _stretches(self) -> Iterator[tuple[pa.Table, "_People", pa.Table]]:
+    def stretches(self) -> Iterator[tuple[pa.Table, "People", pa.Table]]:
+        """Rows of frames, of placed players and of the ball, a stretch of frames at a time."""
         tracks, ball = Cursor(self._match, "tracks"), Cursor(self._match, "ball")
         for frames in stretches(self._match):
             end = frames["frame"][-1].as_py() + 1
-            people = _People.read(tracks.until(end), self.roster, self._pitch)
+            people = People.read(tracks.until(end), self.roster, self._pitch)
             yield frames, people, ball.until(end)
 
 
 @dataclass(frozen=True)
-class _People:
+class People:
     """Placed rows of players of a team, one for each frame and player, sorted by frame."""
 
     frame: NDArray[np.int64]
@@ -117,7 +118,7 @@ class _People:
     observed: NDArray[np.bool_]
 
     @classmethod
-    def read(cls, tracks: pa.Table, roster: Roster, pitch: Pitch) -> "_People":
+    def read(cls, tracks: pa.Table, roster: Roster, pitch: Pitch) -> "People":
         frame, player = tracks["frame"].to_numpy(), roster.of_tracks(tracks["track"].to_numpy())
         xy = np.column_stack([floats(tracks, "x"), floats(tracks, "y")])
         sigma_m = np.nan_to_num(floats(tracks, "sigma_m"), nan=np.inf)
@@ -143,7 +144,7 @@ class _Sides:
     def __init__(self) -> None:
         self._sums = np.zeros((2, 2, 2))  # keeper or not, team, (sum of x, rows)
 
-    def add(self, roster: Roster, people: _People, inside: NDArray[np.bool_]) -> None:
+    def add(self, roster: Roster, people: People, inside: NDArray[np.bool_]) -> None:
         if not roster.players:
             return
         team = np.array([TEAMS.index(player.team) for player in roster.players])
@@ -172,7 +173,7 @@ def _periods(frames: pa.Table) -> NDArray[np.int64]:
 
 
 def _moments(
-    frames: pa.Table, people: _People, ball: pa.Table, play: Play, roster: Roster
+    frames: pa.Table, people: People, ball: pa.Table, play: Play, roster: Roster
 ) -> Iterator[Moment]:
     numbers = frames["frame"].to_numpy()
     bounds = np.searchsorted(people.frame, [*numbers.tolist(), numbers[-1] + 1]).tolist()
@@ -194,7 +195,7 @@ def _moments(
         )
 
 
-def _places(people: _People) -> list[Place]:
+def _places(people: People) -> list[Place]:
     known = np.isfinite(people.speed_mps).tolist()
     columns = (people.player, people.xy[:, 0], people.xy[:, 1], people.speed_mps, people.observed)
     rows = zip(*(column.tolist() for column in columns), known, strict=True)

@@ -21,7 +21,9 @@ class Radar:
 
     def __init__(self, pitch: Pitch, width: int, height: int) -> None:
         self._pixels_per_m = 0.25 * width / (pitch.length_m + 2 * _MARGIN_M)
-        self._corner_m = np.array([-pitch.half_length_m - _MARGIN_M, pitch.half_width_m + _MARGIN_M])
+        self._corner_m = np.array(
+            [-pitch.half_length_m - _MARGIN_M, pitch.half_width_m + _MARGIN_M]
+        )
         size = np.array([pitch.length_m, pitch.width_m]) + 2 * _MARGIN_M
         across, down = np.round(size * self._pixels_per_m).astype(int).tolist()
         gap = round(0.02 * height)
@@ -36,7 +38,7 @@ class Radar:
             if person.place is not None:
                 self._circle(image, person.place, self._dot, BGR[person.team], person.observed)
         if scene.ball is not None and scene.ball.place is not None:
-            self._circle(image, scene.ball.place, 0.62 * self._dot, _BALL, filled=True)
+            self._circle(image, scene.ball.place, 0.75 * self._dot, _BALL, filled=True)
 
     def _circle(
         self,
@@ -68,8 +70,6 @@ class Radar:
     def _draw_panel(self, pitch: Pitch, across: int, down: int) -> Sprite:
         lines = np.zeros((down, across), dtype=np.uint8)
         for line in pitch.lines(step_m=1.0):
-            cv2.polylines(
-                lines, [self._fixed(line)], False, 255, 1, cv2.LINE_AA, _SUBPIXEL_BITS
-            )
+            cv2.polylines(lines, [self._fixed(line)], False, 255, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
         plate = rounded(across, down, max(across // 40, 3)) * np.float32(_OPACITY)
         return Sprite.of([(plate, _GRASS), (lines.astype(np.float32) / 255 * 0.9, _LINE)])

@@ -77,10 +77,9 @@ class Motion:
 
     def distance_error(self) -> tuple[Array, Array]:
         """By subject, the variance of the distance and its greatest bias: see the module's top."""
-        variance = self.total(2 * self["sigma_m"] ** 2)
-        way = self["distance_m"]
-        shorter = np.sqrt(np.maximum(way**2 - 4 * self["sigma_m"] ** 2, 0.0))
-        return variance, self.total(way - shorter)
+        way, lasted, sigma = self["distance_m"], self["moving_s"], self["sigma_m"]
+        shorter = np.sqrt(np.maximum(way**2 - (2 * sigma * lasted) ** 2, 0.0))
+        return self.total(2 * sigma**2 * lasted), self.total(way - shorter)
 
     def __getitem__(self, name: str) -> Array:
         return self.columns[name]

@@ -44,7 +44,7 @@ class PitchOptions:
 
     data: Path
     out: Path
-    steps: int = 3000
+    steps: int = 1300
     minutes: float | None = None
     seed: int = 0
     resume: bool = True
@@ -68,7 +68,8 @@ class PitchOptions:
     def plan(self) -> Plan:
         """How the loop proceeds."""
         return Plan(
-            "pitch", self.out, Budget(self.steps, self.minutes), self.seed, self.resume,
+            "pitch", self.fingerprint(), self.out,
+            Budget(self.steps, self.minutes), self.seed, self.resume,
             self.peak_rate, self.weight_decay, self.warmup, self.checkpoint_every,
             self.score_every, clip_norm=5.0,
         )  # fmt: skip

@@ -29,12 +29,12 @@ LINE_NAMES = (
 def load_network(checkpoint: Path, coco: Path) -> PitchNetwork:
     """The network with a run's averaged weights, in evaluation mode."""
     network = PitchNetwork(list(load_coco(coco).model))
-    network.load_state_dict(averaged_weights(checkpoint))
+    network.load_state_dict(averaged_weights(checkpoint)[0])
     network.eval()
     return network
 
 
-def export(checkpoint: Path, path: Path, coco: Path, recipe: str = "") -> Path:
+def export(checkpoint: Path, path: Path, coco: Path) -> Path:
     """Write the pitch model as ONNX, `images` (n, 3, 384, 640) RGB in 0..1 to two outputs.
 
     `points` (n, 32, 3): x, y in input pixels and confidence; `lines` (n, 12, 96, 160):
@@ -44,7 +44,7 @@ def export(checkpoint: Path, path: Path, coco: Path, recipe: str = "") -> Path:
         "points": str(POINT_COUNT),
         "lines": ",".join(LINE_NAMES),
         "input_size": f"{INPUT_HEIGHT}x{INPUT_WIDTH}",
-        "recipe_sha256": recipe,
+        "recipe_sha256": averaged_weights(checkpoint)[1],
         "license": LICENCE,
         "attribution": ATTRIBUTION.format(
             sets="football-field-detection and soccer-field-localization",

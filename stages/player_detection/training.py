@@ -46,7 +46,7 @@ class DetectorOptions:
 
     data: Path
     out: Path
-    steps: int = 4000
+    steps: int = 1700
     minutes: float | None = None
     seed: int = 0
     resume: bool = True
@@ -69,7 +69,8 @@ class DetectorOptions:
     def plan(self) -> Plan:
         """How the loop proceeds."""
         return Plan(
-            "detector", self.out, Budget(self.steps, self.minutes), self.seed, self.resume,
+            "detector", self.fingerprint(), self.out,
+            Budget(self.steps, self.minutes), self.seed, self.resume,
             self.peak_rate, self.weight_decay, self.warmup, self.checkpoint_every,
             self.score_every, clip_norm=10.0,
         )  # fmt: skip

@@ -84,7 +84,8 @@ def draw_crop(
     factor = float(np.exp(rng.uniform(low, high))) * 1280 / width
     size = np.array([options.width, options.height]) / factor
     corner = _corner(_centre(frame, rng) * [width, height], size, np.array([width, height]), rng)
-    image = cut(frame.image, corner, size, (options.width, options.height))
+    smooth = rng.random() < 0.5
+    image = cut(frame.image, corner, size, (options.width, options.height), smooth)
     pixels = frame.boxes * np.array([width, height, width, height], np.float32)
     boxes = (pixels - np.tile(corner, 2)) * factor
     boxes, keep = _clip(boxes.astype(np.float32), options)
@@ -121,10 +122,15 @@ def cut(
     corner: npt.NDArray[np.float64],
     size: npt.NDArray[np.float64],
     out: tuple[int, int],
+    smooth: bool = True,
 ) -> Image:
-    """Resample the rectangle at `corner` (x, y) to `out` (width, height); grey outside."""
+    """Resample the rectangle at `corner` (x, y) to `out` (width, height); grey outside.
+
+    A plain warp aliases when it shrinks. `smooth` shrinks by area first; half of the crops go
+    without, because fast pipelines fit their frames bilinearly too.
+    """
     scale = np.array(out) / size
-    if scale.min() < 0.75:  # a plain warp would alias: shrink by area first
+    if smooth and scale.min() < 0.75:
         shrink = float(scale.min())
         image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
         corner, scale = corner * shrink, scale / shrink

@@ -26,17 +26,16 @@ ATTRIBUTION = (
 )
 
 
-def averaged_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    """The averaged weights from a run's checkpoint, or from the file of weights it ends with."""
+def averaged_weights(checkpoint: Path) -> tuple[dict[str, torch.Tensor], str]:
+    """Averaged weights and recipe, from a checkpoint or from the file that a run ends with."""
     state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    weights: dict[str, torch.Tensor] = state.get("average", state)
-    return weights
+    return state["average"], state.get("recipe", "")
 
 
 def load_detector(checkpoint: Path, coco: Path) -> nn.Module:
     """The detector with a run's averaged weights, in evaluation mode."""
     model = give_roles(load_coco(coco))
-    model.load_state_dict(averaged_weights(checkpoint))
+    model.load_state_dict(averaged_weights(checkpoint)[0])
     return model.eval()
 
 
@@ -52,17 +51,17 @@ class RawDetector(nn.Module):  # type: ignore[misc]
         return self.model(images)[0]
 
 
-def export(checkpoint: Path, path: Path, coco: Path, recipe: str = "") -> Path:
+def export(checkpoint: Path, path: Path, coco: Path) -> Path:
     """Write the detector as ONNX: `images` (n, 3, h, w) to `output` (n, 8, anchors).
 
-    Height and width are multiples of 32; `recipe` is the fingerprint of the training options.
+    Height and width are multiples of 32.
     """
     model = load_detector(checkpoint, coco)
     model.model[-1].dynamic = True
     metadata = {
         "roles": ",".join(ROLES),
         "input_size": f"{INPUT_HEIGHT}x{INPUT_WIDTH}",
-        "recipe_sha256": recipe,
+        "recipe_sha256": averaged_weights(checkpoint)[1],
         "license": LICENCE,
         "attribution": ATTRIBUTION.format(
             sets="football-players-detection and football-ball-detection", more=""

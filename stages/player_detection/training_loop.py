@@ -111,6 +111,7 @@ class Run:
     average: MovingAverage
     optimizer: torch.optim.Optimizer
     progress: Progress
+    recipe: str = ""
 
     def save(self, path: Path) -> None:
         """Write a checkpoint beside `path`, then rename: a kill never leaves half a file."""
@@ -120,6 +121,7 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "step": self.progress.step,
             "seconds": self.progress.seconds,
+            "recipe": self.recipe,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
@@ -137,9 +139,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a run proceeds; `folder`/`name`_checkpoint.pt holds its state."""
+    """How a run proceeds; `folder`/`name`_checkpoint.pt holds its state.
+
+    `recipe` is the fingerprint of the options, kept with the weights.
+    """
 
     name: str
+    recipe: str
     folder: Path
     budget: Budget
     seed: int
@@ -175,7 +181,7 @@ def train(
     model on the validation match; nothing is chosen by it while the run lasts.
     """
     optimizer = torch.optim.AdamW(parameter_groups(model, plan.weight_decay))
-    run = Run(model, MovingAverage(model), optimizer, Progress())
+    run = Run(model, MovingAverage(model), optimizer, Progress(), plan.recipe)
     if plan.resume and plan.checkpoint.exists():
         run.restore(plan.checkpoint)
         report(f"resumed at step {run.progress.step}")
@@ -193,7 +199,7 @@ def train(
     run.save(plan.checkpoint)
     report(f"step {run.progress.step} validation: {figures_of(run.average.model)}")
     weights = plan.folder / f"{plan.name}.pt"
-    torch.save(run.average.model.state_dict(), weights)
+    torch.save({"average": run.average.model.state_dict(), "recipe": plan.recipe}, weights)
     return weights
 
 
