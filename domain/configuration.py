@@ -190,6 +190,7 @@ class ExportOptions(StageOptions):
     formats: tuple[Literal["second_spectrum", "cdf"], ...] = ("second_spectrum", "cdf")
     annotated_video: bool = False
     radar: bool = True
+    report: bool = False
 
 
 class StageConfigs(BaseModel):

@@ -127,9 +127,14 @@ class TrackingDataSource:
 
     @cached_property
     def _people(self) -> Mapping[Any, int]:
-        """Every player that was tracked, with his track number."""
-        players = [player for team in self._dataset.metadata.teams for player in team.players]
-        return {player: number for number, player in enumerate(players)}
+        """Everyone in the line-ups or on the pitch, with his track number.
+
+        Some providers track people whom no line-up names.
+        """
+        named = [player for team in self._dataset.metadata.teams for player in team.players]
+        seen = (player for record in self._dataset.records for player in record.players_data)
+        people = dict.fromkeys(named) | dict.fromkeys(seen)
+        return {player: number for number, player in enumerate(people)}
 
     @cached_property
     def _places(self) -> Array:
@@ -255,7 +260,7 @@ def _load(paths: Sequence[Path]) -> Any:
     for load in _loaders({path.suffix.lower() for path in paths}):
         for first, second in permutations(paths):
             try:
-                dataset = load(str(first), str(second))
+                dataset = load(first.read_bytes(), second.read_bytes())
                 if len(dataset.records):
                     return dataset
             except Exception:  # noqa: S112  whatever a parser says of another's format

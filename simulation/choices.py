@@ -80,18 +80,18 @@ def consider_shot(state: MatchState, carrier: int) -> Kick | None:
     if distance > SHOT_RANGE_M or facing < 0.35:
         return None
     desire = (1.0 - distance / (SHOT_RANGE_M + 3)) * facing
-    if state.rng.random() > 0.15 + 1.1 * desire:
+    if state.rng.random() > 0.08 + 0.9 * desire:
         return None
     return _shot(state, carrier, offset, distance)
 
 
 def _shot(state: MatchState, carrier: int, offset: Floats, distance: float) -> Kick:
     aim_y = state.rng.choice([-1.0, 1.0]) * state.rng.uniform(1.4, 3.3) - state.ball.y
-    spread = math.radians(3.2 + 2.5 * math.exp(-state.pressure(carrier)))
+    spread = math.radians(7.0 + 4.0 * math.exp(-state.pressure(carrier)))
     direction = math.atan2(aim_y, offset[0]) + state.rng.normal(0.0, spread)
     speed = float(np.clip(state.rng.normal(24.0, 3.0), 16.0, 31.0))
     drop = 4.9 * (distance / speed / 0.9) ** 2
-    rise = math.atan2(max(state.rng.normal(0.8, 0.9), 0.0) + drop, distance)
+    rise = math.atan2(max(state.rng.normal(1.1, 1.2), 0.0) + drop, distance)
     return Kick("shot", None, direction, speed, rise)
 
 

@@ -18,6 +18,7 @@ KICKER_PAUSE_S = 0.5
 TACKLE_REACH_M = 1.25
 TACKLE_RATE_PER_S = 1.3
 FOUL_SHARE = 0.12
+BLOCK_CHANCE = 0.1  # that a block ends at the defender's feet; most come off him
 DIVE_REACH_M = 2.5
 GESTURE_NONE, GESTURE_ARMS_UP, GESTURE_HOLD, GESTURE_DIVE = range(4)
 
@@ -191,6 +192,8 @@ def _control_chance(state: MatchState, player: int) -> float:
         return float(np.clip(0.99 - 0.012 * max(relative - 9.0, 0.0), 0.6, 0.99))
     if state.is_keeper(player):
         return 0.95
+    if flight.kind == "shot":
+        return BLOCK_CHANCE
     return float(np.clip(0.7 - 0.035 * max(relative - 5.0, 0.0), 0.15, 0.7))
 
 
@@ -231,7 +234,7 @@ def _try_save(state: MatchState) -> bool:
         return False
     state.flight.tried_s[keeper] = state.time_s
     reach = math.hypot(gap[1], max(state.ball.z - 1.2, 0.0))
-    if reach > DIVE_REACH_M or state.rng.random() > 0.96 - 0.5 * (reach / DIVE_REACH_M) ** 2:
+    if reach > DIVE_REACH_M or state.rng.random() > 0.97 - 0.4 * (reach / DIVE_REACH_M) ** 2:
         return False
     _catch_or_parry(state, keeper, reach)
     return True

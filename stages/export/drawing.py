@@ -138,16 +138,15 @@ def visible_lines(
     # the horizon divides the ground plane: the image's lower edge shows the part before the camera
     seen = homography @ [size[0] / 2, size[1], 1.0]
     ahead = float(np.sign((to_image @ (seen / seen[2]))[2]))
-    parts = []
+    parts: list[NDArray[np.float64]] = []
     for line in lines:
         mapped = np.column_stack([line, np.ones(len(line))]) @ to_image.T
         with np.errstate(divide="ignore", invalid="ignore"):
             pixels = mapped[:, :2] / mapped[:, 2:]
         near = (mapped[:, 2] * ahead > 0) & (np.abs(pixels - size / 2) < size).all(axis=1)
         edges = np.flatnonzero(np.diff(near)) + 1
-        for piece in np.split(np.arange(len(line)), edges):
-            if near[piece[0]] and len(piece) > 1:
-                parts.append(pixels[piece])
+        pieces = np.split(np.arange(len(line)), edges)
+        parts.extend(pixels[piece] for piece in pieces if near[piece[0]] and len(piece) > 1)
     return parts
 
 

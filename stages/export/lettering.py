@@ -54,7 +54,7 @@ def text_mask(text: str, size_px: int) -> Mask:
     width = max(round(font.getlength(text)), 1)
     picture = Pictures.new("L", (width, ascent + descent))
     ImageDraw.Draw(picture).text((0, 0), text, fill=255, font=font)
-    return np.asarray(picture, dtype=np.float32) / 255
+    return np.asarray(picture, dtype=np.float32) / np.float32(255)
 
 
 @cache
@@ -79,7 +79,7 @@ def rounded(width: int, height: int, radius: int) -> Mask:
         for y in (r, bottom - r):
             cv2.circle(canvas, (x, y), r, 255, -1)
     small = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, dtype=np.float32) / 255
+    return np.asarray(small, dtype=np.float32) / np.float32(255)
 
 
 def pill(

@@ -196,22 +196,21 @@ def _moments(
 
 
 def _places(people: People) -> list[Place]:
-    known = np.isfinite(people.speed_mps).tolist()
-    columns = (people.player, people.xy[:, 0], people.xy[:, 1], people.speed_mps, people.observed)
-    rows = zip(*(column.tolist() for column in columns), known, strict=True)
+    known = np.isfinite(people.speed_mps)
+    columns = (*people.xy.T, people.speed_mps, people.observed, known, people.player)
     return [
         Place(player, x, y, speed if has_speed else None, observed)
-        for player, x, y, speed, observed, has_speed in rows
+        for x, y, speed, observed, has_speed, player in zip(
+            *(column.tolist() for column in columns), strict=True
+        )
     ]
 
 
 def _balls(ball: pa.Table) -> dict[int, tuple[float, float, float | None]]:
     xyz = np.round(np.column_stack([floats(ball, name) for name in "xyz"]), _DECIMALS)
-    known = np.isfinite(xyz[:, :2]).all(axis=1)
+    rows = np.flatnonzero(np.isfinite(xyz[:, :2]).all(axis=1))
+    frames = ball["frame"].to_numpy()[rows]
     return {
         frame: (x, y, z if np.isfinite(z) else None)
-        for frame, (x, y, z), placed in zip(
-            ball["frame"].to_pylist(), xyz.tolist(), known.tolist(), strict=True
-        )
-        if placed
+        for frame, (x, y, z) in zip(frames.tolist(), xyz[rows].tolist(), strict=True)
     }

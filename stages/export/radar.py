@@ -65,11 +65,13 @@ class Radar:
         limit = np.abs(self._corner_m) - 0.2 * _MARGIN_M
         near = np.clip(xy, -limit, limit)
         pixels = (near - self._corner_m) * [self._pixels_per_m, -self._pixels_per_m]
-        return np.round(pixels * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+        return np.asarray(np.round(pixels * (1 << _SUBPIXEL_BITS)), dtype=np.int32)
 
     def _draw_panel(self, pitch: Pitch, across: int, down: int) -> Sprite:
         lines = np.zeros((down, across), dtype=np.uint8)
         for line in pitch.lines(step_m=1.0):
             cv2.polylines(lines, [self._fixed(line)], False, 255, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
         plate = rounded(across, down, max(across // 40, 3)) * np.float32(_OPACITY)
-        return Sprite.of([(plate, _GRASS), (lines.astype(np.float32) / 255 * 0.9, _LINE)])
+        return Sprite.of(
+            [(plate, _GRASS), (lines.astype(np.float32) * np.float32(0.9 / 255), _LINE)]
+        )

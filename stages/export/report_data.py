@@ -134,7 +134,7 @@ def _places(positions: Positions, facts: MatchFacts) -> dict[str, TeamPlaces]:
 def _add(
     people: People, positions: Positions, sums: Array, heats: dict[str, Array], facts: MatchFacts
 ) -> None:
-    np.add.at(sums, (people.player[:, None], [[0, 1]]), people.xy)
+    np.add.at(sums[:, :2], people.player, people.xy)
     np.add.at(sums[:, 2], people.player, 1)
     half = np.array([facts.pitch.half_length_m, facts.pitch.half_width_m])
     cells = ((people.xy + half) / CELL_M).astype(np.int64)

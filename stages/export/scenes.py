@@ -1,6 +1,7 @@
 """What is to be drawn on each frame, read from the tables as the frames come."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -72,7 +73,8 @@ class Scenes:
                 self._rows[name] = cursor.until(self._end).combine_chunks()
                 self._frames[name] = self._rows[name]["frame"].to_numpy()
         calibration = self._of("calibration", frame).to_pylist()
-        row = calibration[0] if calibration else {"homography": None, "status": "", "error_m": None}
+        nothing: dict[str, Any] = {"homography": None, "status": "", "error_m": None}
+        row = calibration[0] if calibration else nothing
         known = row["homography"] is not None
         return Scene(
             self._people(self._of("tracks", frame)),

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,18 @@ TEAM_NOTE = (
 )
 
 
-def summary(match: WholeMatch, facts: MatchFacts) -> str:
+UNKNOWN_TEAM_NOTE = "Tracks of unknown team and referees are in no file under exports/."
+
+
+@dataclass
+class Exported:
+    """What was written beside the tables, and what was asked for and could not be, and why."""
+
+    written: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def summary(match: WholeMatch, facts: MatchFacts, exported: Exported) -> str:
     """The summary as JSON text. Parts whose tables the plan does not make are left out."""
     sections: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -35,8 +47,9 @@ def summary(match: WholeMatch, facts: MatchFacts) -> str:
         "metrics": _metrics,
     }
     sections |= {name: make(match) for name, make in makers.items() if match.has(name)}
+    sections["exports"] = asdict(exported)
     if match.has("identities"):
-        sections["note"] = TEAM_NOTE
+        sections["notes"] = [TEAM_NOTE, UNKNOWN_TEAM_NOTE]
     return json.dumps(sections, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -54,7 +54,8 @@ class FormationAnalysisStage(TimelineStage[FormationAnalysisOptions, FormationAn
     name: ClassVar[str] = "formation_analysis"
     version: ClassVar[int] = 1
     requires: ClassVar[tuple[str, ...]] = ("tracks",)
-    concludes_with: ClassVar[tuple[str, ...]] = ("track_positions", "identities", "touches")
+    concludes_with: ClassVar[tuple[str, ...]] = ("track_positions", "identities")
+    optional_at_end: ClassVar[tuple[str, ...]] = ("touches",)
     produces: ClassVar[tuple[str, ...]] = ("track_positions", "formations")
     state_type: ClassVar[type[msgspec.Struct]] = FormationAnalysisState
 

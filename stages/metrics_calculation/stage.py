@@ -35,12 +35,8 @@ class MetricsCalculationStage(TimelineStage[MetricsCalculationOptions, MetricsCa
     name: ClassVar[str] = "metrics_calculation"
     version: ClassVar[int] = 1
     requires: ClassVar[tuple[str, ...]] = ("tracks", "ball")
-    concludes_with: ClassVar[tuple[str, ...]] = (
-        "track_motion",
-        "identities",
-        "match_events",
-        "calibration",
-    )
+    concludes_with: ClassVar[tuple[str, ...]] = ("track_motion",)
+    optional_at_end: ClassVar[tuple[str, ...]] = ("identities", "match_events", "calibration")
     produces: ClassVar[tuple[str, ...]] = ("track_motion", "metrics")
     state_type: ClassVar[type[msgspec.Struct]] = MetricsCalculationState
 

@@ -135,7 +135,7 @@ def _without_graphics(old: Array, new: Array) -> tuple[Array, Array]:
     """
     distance = np.linalg.norm(new - old, axis=1)
     moving = distance > STILL_PX
-    if moving.mean() < 0.5 or np.median(distance[moving]) < 2 * STILL_PX:
+    if 2 * moving.sum() <= len(moving) or np.median(distance[moving]) < 2 * STILL_PX:
         return old, new
     return old[moving], new[moving]
 

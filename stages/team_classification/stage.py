@@ -34,7 +34,8 @@ class TeamClassificationStage(TimelineStage[TeamClassificationOptions, TeamClass
     name: ClassVar[str] = "team_classification"
     version: ClassVar[int] = 1
     requires: ClassVar[tuple[str, ...]] = ("track_evidence",)
-    concludes_with: ClassVar[tuple[str, ...]] = ("track_colours", "tracks")
+    concludes_with: ClassVar[tuple[str, ...]] = ("track_colours",)
+    optional_at_end: ClassVar[tuple[str, ...]] = ("tracks",)
     produces: ClassVar[tuple[str, ...]] = ("track_colours", "identities")
     state_type: ClassVar[type[msgspec.Struct]] = TeamClassificationState
 
