@@ -92,12 +92,14 @@ def roll_speed(distance_m: float, arrival_mps: float) -> float:
 
 
 def roll_times(speed_mps: float, distances_m: Floats) -> Floats:
-    """Seconds after which a roll that starts with `speed_mps` has gone each distance (inf: never)."""
+    """Seconds in which a roll that starts with `speed_mps` goes each distance (inf: never)."""
     ratio = ROLL_MPS2 / DRAG_PER_M
     squared = (speed_mps**2 + ratio) * np.exp(-2 * DRAG_PER_M * distances_m) - ratio
     later = np.sqrt(np.maximum(squared, 0.0))
     scale = math.sqrt(DRAG_PER_M / ROLL_MPS2)
-    taken = (math.atan(speed_mps * scale) - np.arctan(later * scale)) / math.sqrt(ROLL_MPS2 * DRAG_PER_M)
+    taken = (math.atan(speed_mps * scale) - np.arctan(later * scale)) / math.sqrt(
+        ROLL_MPS2 * DRAG_PER_M
+    )
     return np.where(squared > 0, taken, np.inf)
 
 

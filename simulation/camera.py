@@ -60,7 +60,9 @@ def _rotations(pan_deg: Floats, tilt_deg: Floats, roll_deg: Floats) -> Floats:
     """Rotations (n, 3, 3) from pitch axes to camera axes."""
     pan, tilt, roll = (np.radians(angle) for angle in (pan_deg, tilt_deg, roll_deg))
     zero = np.zeros_like(pan)
-    forward = np.stack([np.sin(pan) * np.cos(tilt), np.cos(pan) * np.cos(tilt), -np.sin(tilt)], axis=1)
+    forward = np.stack(
+        [np.sin(pan) * np.cos(tilt), np.cos(pan) * np.cos(tilt), -np.sin(tilt)], axis=1
+    )
     level = np.stack([np.cos(pan), -np.sin(pan), zero], axis=1)
     below = np.cross(forward, level)
     cos, sin = np.cos(roll)[:, None], np.sin(roll)[:, None]
@@ -88,7 +90,7 @@ def camera_path(
     if kind == "main":
         return _main(ball, fps, size, rng)
     if kind == "wide":
-        return _static(len(ball), size, (0.0, -34.0 - 42.0, 26.0), (0.0, 2.0), 118.0)
+        return _static(len(ball), size, (0.0, -34.0 - 42.0, 26.0), (0.0, 0.0), 112.0)
     return _behind_goal(ball, fps, size, rng)
 
 
@@ -142,7 +144,9 @@ def _aimed(
     """A camera at `place` that looks at ground points `aim` (n, 2) with `view_m` across there."""
     offset = np.column_stack([aim, np.zeros(len(aim))]) - place
     flat = np.hypot(offset[:, 0], offset[:, 1])
-    shake = gaussian_filter1d(rng.normal(0.0, 0.25, (len(aim), 2)), 0.3 * fps, axis=0, mode="nearest")
+    shake = gaussian_filter1d(
+        rng.normal(0.0, 0.25, (len(aim), 2)), 0.3 * fps, axis=0, mode="nearest"
+    )
     return CameraPath(
         width=size[0],
         height=size[1],

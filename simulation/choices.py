@@ -96,14 +96,13 @@ def _shot(state: MatchState, carrier: int, offset: Floats, distance: float) -> K
 
 
 def choose_pass(
-    state: MatchState, passer: int, longest_m: float = MAX_LOFTED_PASS_M, boldness: float = 1.0
+    state: MatchState, passer: int, longest_m: float = MAX_LOFTED_PASS_M
 ) -> Kick | None:
     """The pass drawn from those that promise most, or None where nobody can be reached."""
     options = _pass_options(state, passer, longest_m)
     if len(options.receiver) == 0:
         return None
-    score = options.value * boldness
-    weight = np.exp((score - score.max()) / CHOICE_SPREAD)
+    weight = np.exp((options.value - options.value.max()) / CHOICE_SPREAD)
     pick = int(state.rng.choice(len(weight), p=weight / weight.sum()))
     if options.value[pick] < -0.5:
         return None
@@ -141,20 +140,18 @@ def _lead_points(state: MatchState, mates: np.ndarray) -> Floats:
     velocity = np.where(running, 0.4 * state.velocity[mates] + 0.6 * sprint, state.velocity[mates])
     lead = state.position[mates] + velocity * flight_s[:, None] * np.where(running, 1.25, 0.9)
     limits = np.array([state.pitch.half_length_m - 1.0, state.pitch.half_width_m - 2.5])
-    return np.clip(lead, -limits, limits)
+    return np.asarray(np.clip(lead, -limits, limits))
 
 
 def _ground_success(state: MatchState, team: int, places: Floats) -> Floats:
-    """Chance that no opponent gets into the way, from who reaches points along it before the ball."""
+    """Chance that no opponent is at a point of the way before the ball is."""
     if len(places) == 0:
         return np.zeros(0)
     distance = np.linalg.norm(places - state.ball.xy, axis=1)
     shares = np.array([0.2, 0.4, 0.6, 0.8, 1.0])
     points = state.ball.xy + (places - state.ball.xy)[:, None] * shares[:, None]
     rivals = arrival_times(state, points.reshape(-1, 2))[state.members(1 - team)].min(axis=0)
-    times = np.stack(
-        [roll_times(roll_speed(d, _arrival_speed(d)), d * shares) for d in distance]
-    )
+    times = np.stack([roll_times(roll_speed(d, _arrival_speed(d)), d * shares) for d in distance])
     margin = (rivals.reshape(times.shape) - times).min(axis=1)
     return np.asarray(0.97 / (1.0 + np.exp(-(margin + 0.25) / 0.16)))
 
@@ -176,7 +173,12 @@ def _value(state: MatchState, team: int, places: Floats, success: Floats) -> Flo
     crowd = np.linalg.norm(
         places[:, None] - state.position[state.members(1 - team)][None], axis=2
     ).min(axis=1)
-    return np.asarray(success * (AMBITION * gain + KEEPING) - (1 - success) * loss + short + 0.004 * np.minimum(crowd, 6))
+    return np.asarray(
+        success * (AMBITION * gain + KEEPING)
+        - (1 - success) * loss
+        + short
+        + 0.004 * np.minimum(crowd, 6)
+    )
 
 
 def threat(own_xy: Floats) -> Floats:
@@ -193,9 +195,7 @@ def _arrival_speed(distance_m: float) -> float:
     return 4.6 + 0.13 * distance_m
 
 
-def aim_pass(
-    state: MatchState, passer: int, receiver: int, place: Floats, lofted: bool
-) -> Kick:
+def aim_pass(state: MatchState, passer: int, receiver: int, place: Floats, lofted: bool) -> Kick:
     """The kick to `place`, with the errors of a human in a hurry."""
     offset = place - state.ball.xy
     distance = max(float(np.linalg.norm(offset)), 1.0)
@@ -205,7 +205,9 @@ def aim_pass(
     kind = "cross" if lofted and _is_cross(state, passer, place) else "pass"
     if lofted:
         elevation = LOFT_RAD if distance > 30 else CHIP_RAD
-        return Kick(kind, receiver, direction, loft_speed(0.88 * distance, elevation) * strength, elevation)
+        return Kick(
+            kind, receiver, direction, loft_speed(0.88 * distance, elevation) * strength, elevation
+        )
     speed = roll_speed(distance, _arrival_speed(distance)) * strength
     return Kick(kind, receiver, direction, speed)
 

@@ -18,6 +18,7 @@ KICKER_PAUSE_S = 0.5
 TACKLE_REACH_M = 1.25
 TACKLE_RATE_PER_S = 1.3
 FOUL_SHARE = 0.12
+TOUCHLINE_ZONE_M = 20.0  # from here outwards tackles like to end in touch
 BLOCK_CHANCE = 0.1  # that a block ends at the defender's feet; most come off him
 DIVE_REACH_M = 2.5
 GESTURE_NONE, GESTURE_ARMS_UP, GESTURE_HOLD, GESTURE_DIVE = range(4)
@@ -155,10 +156,12 @@ def _may_try(state: MatchState, player: int) -> bool:
     flight = state.flight
     if state.time_s < state.slowed_until_s[player] or _lets_it_drop(state, player):
         return False
-    if flight is not None and flight.kind == "shot":
-        if state.team_of(player) == state.team_of(flight.kicker) or state.is_keeper(player):
-            return False
-    return flight is None or state.time_s - flight.tried_s.get(player, -100.0) > RETRY_S
+    if flight is None:
+        return True
+    same = state.team_of(player) == state.team_of(flight.kicker)
+    if flight.kind == "shot" and (same or state.is_keeper(player)):
+        return False
+    return state.time_s - flight.tried_s.get(player, -100.0) > RETRY_S
 
 
 def _lets_it_drop(state: MatchState, player: int) -> bool:
@@ -272,7 +275,9 @@ def dive(state: MatchState) -> None:
     if wide and crossing_s - state.time_s < 0.4 and abs(gap) > 0.7:
         state.gesture[keeper] = GESTURE_DIVE
         facing = math.cos(state.heading[keeper])
-        state.lean[keeper] += np.clip(math.copysign(1.25, gap * facing) - state.lean[keeper], -0.09, 0.09)
+        state.lean[keeper] += np.clip(
+            math.copysign(1.25, gap * facing) - state.lean[keeper], -0.09, 0.09
+        )
 
 
 def tackles(state: MatchState) -> str | None:
@@ -292,7 +297,7 @@ def tackles(state: MatchState) -> str | None:
 
 def _tackle(state: MatchState, rival: int, carrier: int) -> str | None:
     luck = state.rng.random()
-    if luck < FOUL_SHARE and not _in_own_area_of(state, rival):
+    if luck < FOUL_SHARE and not _in_own_area(state, rival):
         _note(state, "foul", rival, None)
         return "foul"
     if luck < 0.55:
@@ -308,10 +313,6 @@ def _tackle(state: MatchState, rival: int, carrier: int) -> str | None:
     return None
 
 
-def _in_own_area_of(state: MatchState, player: int) -> bool:
-    return _in_own_area(state, player)
-
-
 def _poke(state: MatchState, rival: int) -> None:
     """The tackler keeps the ball or knocks it loose."""
     if state.rng.random() < 0.6:
@@ -320,7 +321,10 @@ def _poke(state: MatchState, rival: int) -> None:
     state.flight = Flight("loose", rival, None, state.time_s, state.ball_point())
     state.last_touch, state.possession = rival, state.team_of(rival)
     state.path_s = -100.0
-    state.ball.kick(float(state.rng.uniform(-math.pi, math.pi)), float(state.rng.uniform(3, 8)))
+    direction = state.rng.uniform(-math.pi, math.pi)
+    if abs(state.ball.y) > TOUCHLINE_ZONE_M and state.rng.random() < 0.6:
+        direction = math.copysign(math.pi / 2, state.ball.y) + state.rng.normal(0.0, 0.5)
+    state.ball.kick(float(direction), float(state.rng.uniform(3, 8)))
 
 
 def carry(state: MatchState) -> None:

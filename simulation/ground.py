@@ -37,7 +37,9 @@ def draw_ground(pitch: Pitch, camera: CameraPath, rng: np.random.Generator) -> G
     texture = _grass_colour(shade, rng)
     _wear(texture, x, y, pitch, rng)
     _paint_lines(texture, pitch, half, scale, rng)
-    ground = Ground(texture, np.array([[scale, 0, half[0] * scale], [0, -scale, half[1] * scale], [0, 0, 1]]))
+    ground = Ground(
+        texture, np.array([[scale, 0, half[0] * scale], [0, -scale, half[1] * scale], [0, 0, 1]])
+    )
     _soften(ground.texture, half, scale, camera)
     return ground
 
@@ -87,7 +89,10 @@ def _wear(texture: Pixels, x: Floats, y: Floats, pitch: Pitch, rng: np.random.Ge
     strength = rng.uniform(0.0, 0.35)
     earth = np.array([80, 128, 132], dtype=np.float32)
     for cx, reach in ((-pitch.half_length_m + 4, 5.0), (pitch.half_length_m - 4, 5.0), (0.0, 2.5)):
-        columns, rows = np.flatnonzero(np.abs(x - cx) < 3 * reach), np.flatnonzero(np.abs(y) < 3 * reach)
+        columns, rows = (
+            np.flatnonzero(np.abs(x - cx) < 3 * reach),
+            np.flatnonzero(np.abs(y) < 3 * reach),
+        )
         area = np.ix_(rows, columns)
         far = ((x[columns] - cx) / reach)[None] ** 2 + (y[rows] / (1.3 * reach))[:, None] ** 2
         patchy = rng.uniform(0.3, 1.0, far.shape).astype(np.float32)
@@ -164,4 +169,4 @@ def _blur_rows(view: Pixels, source: Pixels, rows: slice, sigma: float) -> None:
 def _gaussian(sigma: float) -> np.ndarray:
     reach = int(np.ceil(2.5 * sigma))
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())

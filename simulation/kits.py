@@ -75,17 +75,21 @@ def _single(
 
 def _distinct(rng: np.random.Generator, palette: Sequence[str], taken: list[str]) -> str:
     """A colour of `palette` far from all `taken`, or the farthest; it joins `taken`."""
-    order = [palette[i] for i in rng.permutation(len(palette))]
+    order = [str(palette[i]) for i in rng.permutation(len(palette))]
     clear = [colour for colour in order if _clearance(colour, taken) >= 0]
-    chosen = clear[0] if clear else max(order, key=lambda colour: _clearance(colour, taken))
+    chosen: str = clear[0] if clear else max(order, key=lambda c: _clearance(c, taken))
     taken.append(chosen)
     return chosen
 
 
 def _clearance(colour: str, taken: Sequence[str]) -> float:
     """The least margin in Lab units between `colour` and the colours already taken."""
-    margins = [np.linalg.norm(_lab(colour) - _lab(other)) - MIN_SHIRT_DISTANCE for other in taken[1:]]
-    return float(min([np.linalg.norm(_lab(colour) - _lab(taken[0])) - MIN_GRASS_DISTANCE, *margins]))
+    margins = [
+        np.linalg.norm(_lab(colour) - _lab(other)) - MIN_SHIRT_DISTANCE for other in taken[1:]
+    ]
+    return float(
+        min([np.linalg.norm(_lab(colour) - _lab(taken[0])) - MIN_GRASS_DISTANCE, *margins])
+    )
 
 
 def _lab(colour: str) -> np.ndarray:

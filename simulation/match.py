@@ -39,9 +39,7 @@ def simulate(options: SimulationOptions) -> SimulatedMatch:
     """Play and film a match. The play depends on the seed and the formations alone, so other
     frame rates, sizes and cameras show the same match.
     """
-    looks, moves, filming = (
-        np.random.default_rng([options.seed, stream]) for stream in (1, 2, 3)
-    )
+    looks, moves, filming = (np.random.default_rng([options.seed, stream]) for stream in (1, 2, 3))
     kits = draw_kits(looks)
     home = draw_formation(looks, options.home_formation)
     away = draw_formation(looks, options.away_formation)
@@ -53,6 +51,4 @@ def simulate(options: SimulationOptions) -> SimulatedMatch:
     camera = camera_path(options.camera, motion.ball, float(options.rate), size, filming)
     tables = truth_tables(record, motion, camera, (home, away))
     positions = positions_table(motion)
-    return SimulatedMatch(
-        options, kits, (home, away), record, motion, camera, tables, positions
-    )
+    return SimulatedMatch(options, kits, (home, away), record, motion, camera, tables, positions)

@@ -76,7 +76,9 @@ def _between(values: Floats, time_s: Floats) -> Floats:
 def _smooth_velocity(position: Floats) -> Floats:
     """Central differences over `SPEED_WINDOW_S`."""
     reach = max(round(SPEED_WINDOW_S / TICK_S / 2), 1)
-    padded = np.concatenate([position[:1].repeat(reach, 0), position, position[-1:].repeat(reach, 0)])
+    padded = np.concatenate(
+        [position[:1].repeat(reach, 0), position, position[-1:].repeat(reach, 0)]
+    )
     return np.asarray((padded[2 * reach :] - padded[: -2 * reach]) / (2 * reach * TICK_S))
 
 
@@ -102,5 +104,7 @@ def _kick_swings(record: PlayRecord, time_s: Floats) -> Floats:
     for action in record.actions:
         if action.kind in ("pass", "cross", "shot") and action.player is not None:
             low, high = np.searchsorted(time_s, action.start_s + keys[[0, -1]])
-            swings[low:high, action.player] = np.interp(time_s[low:high] - action.start_s, keys, angles)
+            swings[low:high, action.player] = np.interp(
+                time_s[low:high] - action.start_s, keys, angles
+            )
     return swings

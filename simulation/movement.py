@@ -51,7 +51,9 @@ def _push(position: Floats) -> Floats:
     distance = np.linalg.norm(offset, axis=2)
     strength = np.maximum(PERSONAL_SPACE_M - distance, 0.0) * PUSH_MPS_PER_M
     np.fill_diagonal(strength, 0.0)
-    return np.asarray((offset / np.maximum(distance, 0.05)[..., None] * strength[..., None]).sum(axis=1))
+    return np.asarray(
+        (offset / np.maximum(distance, 0.05)[..., None] * strength[..., None]).sum(axis=1)
+    )
 
 
 def _capped(vectors: Floats, limit: Floats) -> Floats:

@@ -25,6 +25,9 @@ SHADOW_ENLARGEMENT = 2
 NET_DEPTH_M, NET_TOP_M, NET_STEP_M = 2.0, 1.0, 0.35
 POST_RADIUS_M = 0.06
 Colour = tuple[float, float, float, float]
+LIT_SHARE, LIGHT_SHIFT = 0.68, 0.3  # the lit part of a limb: its width and offset in radii
+BALL_SHADE, BALL_WHITE = (150.0, 158.0, 155.0, 255.0), (240.0, 243.0, 242.0, 255.0)
+NET, POST = (70.0, 70.0, 70.0, 75.0), (225.0, 228.0, 228.0, 255.0)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Painter:
         for index in seen:
             self._shadow(image, view, index)
         _ball_shadow(image, view)
-        things = [(view.depth[i] , i) for i in seen]
+        things = [(view.depth[i], i) for i in seen]
         things += [(_goal_depth(view, sign), sign - 100) for sign in (-1, 1)]
         things.append((view.ball_depth, 1000))
         for _, thing in sorted(things, reverse=True):
@@ -78,15 +81,13 @@ class Painter:
         patch = _Patch.over(image, view.boxes[index], PATCH_TARGET_PX)
         if patch is None:
             return
-        colours = self._colours[index]
-        light = -0.3 if self._light.from_left else 0.3
-        for part in np.argsort(-view.part_depth[index]):
-            start, end = view.rods[index, part]
-            radius = float(view.radius_px[index, part])
-            dark, bright = colours[part]
-            patch.rod(start, end, radius, dark)
-            shift = np.array([light, -0.25]) * radius
-            patch.rod(start + shift, end + shift, 0.68 * radius, bright)
+        order = np.argsort(-view.part_depth[index])
+        rods, radius = view.rods[index, order], view.radius_px[index, order]
+        lean = -LIGHT_SHIFT if self._light.from_left else LIGHT_SHIFT
+        shift = (np.array([lean, -0.25]) * radius[:, None])[:, None]
+        layers = np.stack([rods, rods + shift], axis=1).reshape(-1, 2, 2)
+        widths = np.column_stack([radius, LIT_SHARE * radius]).ravel()
+        patch.rods(layers, widths, [c for part in order for c in self._colours[index][part]])
         self._front(patch, view, index)
         patch.blend(image)
 
@@ -163,24 +164,26 @@ def _shows_back(view: FrameView, body: Floats) -> bool:
     return bool(pixels[1, 0] - pixels[0, 0] > 3.0)
 
 
-def _pattern_quads(torso: Floats, pattern: str) -> list[Floats]:
-    """Parts of the shirt in the second colour, as quadrilaterals inside the torso."""
+def _pattern_quads(torso: Floats, pattern: str) -> Floats:
+    """Parts of the shirt in the second colour: quadrilaterals (n, 4, 2) inside the torso."""
+    shapes = np.array(PATTERN_SHAPES[pattern])
+    u, v = shapes[..., :1], shapes[..., 1:]
     left, right, low_right, low_left = torso
+    top, bottom = left + (right - left) * u, low_left + (low_right - low_left) * u
+    return np.asarray(top + (bottom - top) * v)
 
-    def at(u: float, v: float) -> Floats:
-        top, bottom = left + (right - left) * u, low_left + (low_right - low_left) * u
-        return np.asarray(top + (bottom - top) * v)
 
-    def quad(u1: float, u2: float, v1: float, v2: float) -> Floats:
-        return np.stack([at(u1, v1), at(u2, v1), at(u2, v2), at(u1, v2)])
+def _quad(u1: float, u2: float, v1: float, v2: float) -> list[tuple[float, float]]:
+    return [(u1, v1), (u2, v1), (u2, v2), (u1, v2)]
 
-    if pattern == "stripes":
-        return [quad(u, u + 0.2, 0.0, 1.0) for u in (-0.1, 0.4, 0.9)]
-    if pattern == "hoops":
-        return [quad(-0.25, 1.25, v, v + 0.17) for v in (0.1, 0.45, 0.8)]
-    if pattern == "halves":
-        return [quad(0.5, 1.25, 0.0, 1.0)]
-    return [np.stack([at(-0.1, 0.0), at(0.25, 0.0), at(1.1, 1.0), at(0.75, 1.0)])]
+
+# Corners across (0 to 1) and down (0 to 1) the front or back of a shirt.
+PATTERN_SHAPES = {
+    "stripes": [_quad(u, u + 0.2, 0.0, 1.0) for u in (-0.1, 0.4, 0.9)],
+    "hoops": [_quad(-0.25, 1.25, v, v + 0.17) for v in (0.1, 0.45, 0.8)],
+    "halves": [_quad(0.5, 1.25, 0.0, 1.0)],
+    "sash": [[(-0.1, 0.0), (0.25, 0.0), (1.1, 1.0), (0.75, 1.0)]],
+}
 
 
 class _Patch:
@@ -206,10 +209,13 @@ class _Patch:
         """Picture coordinates to sixteenths of the canvas' pixels."""
         return np.rint(((points - self._corner) * self._factor - 0.5) * 16).astype(np.int32)
 
-    def rod(self, start: Floats, end: Floats, radius: float, colour: Colour) -> None:
-        (ax, ay), (bx, by) = self._fixed(np.stack([start, end])).tolist()
-        width = max(round(2 * radius * self._factor), 1)
-        cv2.line(self._canvas, (ax, ay), (bx, by), colour, width, cv2.LINE_8, 4)
+    def rods(self, ends: Floats, radius: Floats, colours: list[Colour]) -> None:
+        """Rods from and to `ends` (n, 2, 2) with round tips, painted in order."""
+        widths = np.maximum(np.rint(2 * radius * self._factor), 1).astype(int).tolist()
+        for (start, end), width, colour in zip(
+            self._fixed(ends).tolist(), widths, colours, strict=True
+        ):
+            cv2.line(self._canvas, start, end, colour, width, cv2.LINE_8, 4)
 
     def polygon(self, corners: Floats, colour: Colour) -> None:
         cv2.fillConvexPoly(self._canvas, self._fixed(corners), colour, cv2.LINE_8, 4)
@@ -282,7 +288,9 @@ def _ground_ellipse(
 def _ball_shadow(image: Pixels, view: FrameView) -> None:
     under = np.array([view.ball[0], view.ball[1], 0.0])
     height = float(view.ball[2]) - BALL_RADIUS_M
-    _ground_ellipse(image, view, under, 1.15 * BALL_RADIUS_M + 0.02 * height, 0.4 / (1 + 0.4 * height))
+    _ground_ellipse(
+        image, view, under, 1.15 * BALL_RADIUS_M + 0.02 * height, 0.4 / (1 + 0.4 * height)
+    )
 
 
 def _ball(image: Pixels, view: FrameView) -> None:
@@ -296,8 +304,8 @@ def _ball(image: Pixels, view: FrameView) -> None:
     if patch is None:
         return
     lift = np.array([0.0, -0.22 * radius])
-    patch.rod(ends[0], ends[1], radius, (150.0, 158.0, 155.0, 255.0))
-    patch.rod(ends[0] + lift, ends[1] + lift, 0.78 * radius, (240.0, 243.0, 242.0, 255.0))
+    layers = np.stack([ends, ends + lift])
+    patch.rods(layers, radius * np.array([1.0, 0.78]), [BALL_SHADE, BALL_WHITE])
     patch.blend(image)
 
 
@@ -320,10 +328,9 @@ def _goal(image: Pixels, view: FrameView, sign: int) -> None:
         return
     depth = _goal_depth(view, sign)
     focal = view.ball_radius_px * max(view.ball_depth, NEAR_M) / BALL_RADIUS_M
-    for start, end in net_px:
-        patch.rod(start, end, 0.25, (70.0, 70.0, 70.0, 75.0))
-    for start, end in frame_px:
-        patch.rod(start, end, focal * POST_RADIUS_M / depth, (225.0, 228.0, 228.0, 255.0))
+    patch.rods(net_px, np.full(len(net_px), 0.25), [NET] * len(net_px))
+    width = focal * POST_RADIUS_M / depth
+    patch.rods(frame_px, np.full(len(frame_px), width), [POST] * len(frame_px))
     patch.blend(image)
 
 
@@ -331,7 +338,11 @@ def _goal_lines(sign: int) -> tuple[Floats, Floats]:
     """Segments (n, 2, 3) in metres: the white frame, and the net."""
     x, half, top = 52.5, GOAL_WIDTH_M / 2, GOAL_HEIGHT_M
     back = x + NET_DEPTH_M
-    frame = [[(x, -half, 0), (x, -half, top)], [(x, half, 0), (x, half, top)], [(x, -half, top), (x, half, top)]]
+    frame = [
+        [(x, -half, 0), (x, -half, top)],
+        [(x, half, 0), (x, half, top)],
+        [(x, -half, top), (x, half, top)],
+    ]
     net = []
     for y in np.arange(-half, half + 0.01, NET_STEP_M):
         net.append([(x, y, top), (x + NET_TOP_M, y, top)])
@@ -339,7 +350,7 @@ def _goal_lines(sign: int) -> tuple[Floats, Floats]:
     for share in np.linspace(0, 1, 8):
         edge = x + NET_TOP_M + share * (back - x - NET_TOP_M)
         net.append([(edge, -half, top * (1 - share)), (edge, half, top * (1 - share))])
-        for side in (-half, half):
-            net.append([(x, side, top * (1 - share)), (edge, side, top * (1 - share))])
+        height = top * (1 - share)
+        net += [[(x, side, height), (edge, side, height)] for side in (-half, half)]
     mirror = np.array([sign, 1.0, 1.0])
     return np.array(frame) * mirror, np.array(net) * mirror

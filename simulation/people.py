@@ -60,7 +60,9 @@ def draw_formation(rng: np.random.Generator, wanted: str | None) -> str:
     return wanted or str(rng.choice(list(FORMATIONS)))
 
 
-def _squad(rng: np.random.Generator, team: str, formation: str, kit: Kit, keeper: Kit) -> list[Person]:
+def _squad(
+    rng: np.random.Generator, team: str, formation: str, kit: Kit, keeper: Kit
+) -> list[Person]:
     numbers = [1, *(int(n) for n in rng.permutation(np.arange(2, 31))[:10])]
     squad = [_person(rng, f"{team}_1", team, "goalkeeper", 1, "GK", None, keeper)]
     for slot, number in zip(FORMATIONS[formation], numbers[1:], strict=True):

@@ -104,7 +104,9 @@ def _run_with_ball(state: MatchState, carrier: int) -> None:
     if state.in_hands:
         team = state.team_of(carrier)
         goal = state.goal(1 - team)
-        state.target[carrier] = goal + [state.attack_sign[team] * 12.0, 0.3 * state.ball.y]
+        state.target[carrier] = goal + np.array(
+            [state.attack_sign[team] * 12.0, 0.3 * state.ball.y]
+        )
         state.pace[carrier] = 1.8
     elif state.tick % THINK_TICKS == 0:
         state.target[carrier], state.pace[carrier] = dribble_target(state, carrier)

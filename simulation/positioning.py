@@ -89,7 +89,9 @@ def _block(state: MatchState, team: int) -> None:
 def _start_runs(state: MatchState, team: int) -> None:
     """Now and then somebody in the attacking half runs in behind the defence."""
     outfield = state.outfield(team)
-    ahead = state.own(team, state.position[outfield])[:, 0] > state.own(team, state.ball.xy)[0] + 2.0
+    ahead = (
+        state.own(team, state.position[outfield])[:, 0] > state.own(team, state.ball.xy)[0] + 2.0
+    )
     starts = ahead & (state.rng.random(len(outfield)) < RUN_CHANCE_PER_S * THINK_S)
     state.run_until_s[outfield[starts]] = state.time_s + RUN_S
     if starts.any() and state.carrier is not None and not state.in_hands:
@@ -98,7 +100,6 @@ def _start_runs(state: MatchState, team: int) -> None:
 
 def _keeper(state: MatchState, team: int) -> None:
     """On the line from the ball to the goal, farther out the farther the ball is."""
-    goal = -state.goal(team)
     goal = state.goal(1 - team)
     to_ball = state.perceived_ball - goal
     distance = float(np.linalg.norm(to_ball))
@@ -149,7 +150,12 @@ def _press(state: MatchState, team: int) -> None:
     _set(state, order[:1], first[None], np.array([6.4]))
     state.pace[order[0]] = max(state.pace[order[0]], 3.4 if close > 2 else 2.2)
     share = 0.6
-    _set(state, order[1:2], (share * second + (1 - share) * state.target[order[1]])[None], np.array([6.5]))
+    _set(
+        state,
+        order[1:2],
+        (share * second + (1 - share) * state.target[order[1]])[None],
+        np.array([6.5]),
+    )
 
 
 def _support(state: MatchState, team: int) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from simulation.arrays import Floats, Pixels
+from domain.pitch import Pitch
+from simulation.arrays import Pixels
 from simulation.ground import draw_ground
 from simulation.match import SimulatedMatch
 from simulation.painting import Painter, draw_light
@@ -29,8 +30,8 @@ class FrameRenderer:
         self._rng = np.random.default_rng([match.options.seed, 4])
         self._match = match
         self._viewer = Viewer(match.people, match.motion, match.camera)
-        self._ground = draw_ground(match_pitch(), match.camera, self._rng)
-        self._stadium = draw_stadium(match.kits, self._rng)
+        self._ground = draw_ground(Pitch(), match.camera, self._rng)
+        self._stadium = draw_stadium(match.kits, match.options.camera == "behind_goal", self._rng)
         self._painter = Painter(match.people, draw_light(self._rng))
         self._size = (match.options.width, match.options.height)
         self._noise = _noise_tiles(self._size, self._rng)
@@ -70,12 +71,6 @@ class FrameRenderer:
         )
 
 
-def match_pitch() -> "Pitch":
-    from domain.pitch import Pitch
-
-    return Pitch()
-
-
 def _noise_tiles(size: tuple[int, int], rng: np.random.Generator) -> list[np.ndarray]:
     """Sensor noise, a little larger than the picture so that it can be shifted."""
     tiles = []
@@ -106,6 +101,3 @@ def render(match: SimulatedMatch, path: Path | str, progress: Progress | None = 
     options = match.options
     size = (options.width, options.height)
     return write_video(Path(path), frames(match), options.frame_count, options.rate, size, progress)
-
-
-__all__ = ["FrameRenderer", "Floats", "frames", "render"]

@@ -11,7 +11,7 @@ from simulation.choices import Kick, aim_pass, choose_pass
 from simulation.contacts import GESTURE_ARMS_UP, GESTURE_NONE, close_flight, end_spell, kick
 from simulation.people import KEEPERS, PLAYERS
 from simulation.positioning import block_places, think
-from simulation.state import Action, MatchState, Restart
+from simulation.state import TICK_S, Action, MatchState, Restart
 
 # Shortest time between the whistle and the kick, in seconds. Real pauses are longer (throw-ins
 # about 15 s, goal kicks about 25 s); the demo's minutes hold more play this way.
@@ -144,7 +144,7 @@ def _stand(state: MatchState, restart: Restart) -> Floats:
     """Where the taker waits: behind the ball, and behind the line at a throw-in."""
     spot = np.array(restart.spot)
     if restart.kind == "throw_in":
-        return np.asarray(spot + [0.0, math.copysign(0.35, spot[1])])
+        return np.asarray(spot + np.array([0.0, math.copysign(0.35, spot[1])]))
     backward = -np.array([state.attack_sign[restart.team], 0.0])
     return np.asarray(spot + backward * (0.5 if restart.placed else 0.8))
 
@@ -167,7 +167,7 @@ def _crowd_the_box(state: MatchState, restart: Restart) -> None:
     attackers = np.array([i for i in state.outfield(team)[::-1] if i != restart.taker][:6])
     _walk(state, attackers, state.own(team, places))
     markers = state.outfield(1 - team)[:8]
-    shadow = np.vstack([places + [0.9, 0.25], [[48.8, -2.8], [48.8, 2.8]]])
+    shadow = np.vstack([places + np.array([0.9, 0.25]), [[48.8, -2.8], [48.8, 2.8]]])
     _walk(state, markers, state.own(team, shadow))
     line = np.array([[51.6, 0.4 * np.sign(restart.spot[1])]])
     _walk(state, np.array([KEEPERS[1 - team]]), state.own(team, line))
@@ -202,11 +202,13 @@ def advance(state: MatchState) -> None:
 
 def _roll_out(state: MatchState) -> None:
     """The dead ball runs on to the boards, or into the net."""
-    from simulation.state import TICK_S
-
     ball, pitch = state.ball, state.pitch
     ball.advance(TICK_S)
-    if abs(ball.x) > pitch.half_length_m and abs(ball.y) < GOAL_WIDTH_M / 2 and ball.z < GOAL_HEIGHT_M:
+    if (
+        abs(ball.x) > pitch.half_length_m
+        and abs(ball.y) < GOAL_WIDTH_M / 2
+        and ball.z < GOAL_HEIGHT_M
+    ):
         limit = pitch.half_length_m + NET_DEPTH_M
         if abs(ball.x) > limit:
             ball.x, ball.vx, ball.vy = math.copysign(limit, ball.x), -0.05 * ball.vx, 0.3 * ball.vy

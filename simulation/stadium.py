@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 
 from simulation.arrays import Floats, Pixels
-from simulation.camera import NEAR_M
 from simulation.kits import MatchKits, bgr
 
 BOARD_WORDS = (
@@ -17,6 +16,8 @@ SEAT_M, ROW_M = 0.5, 0.8
 SEAT_TEXELS = (5, 7)  # width and height of a seat's place in a stand's texture
 BOARD_TEXELS_PER_M = 20.0
 EDGE_M = (60.0, 41.0)  # where the boards stand, from the centre spot
+OVERHANG_M = 16.0  # how far stands reach past the corners
+CUT_M = 6.0  # planes are cut off this near to the lens
 
 
 @dataclass(frozen=True)
@@ -29,25 +30,24 @@ class Plane:
     up: Floats
 
 
-def draw_stadium(kits: MatchKits, rng: np.random.Generator) -> list[Plane]:
-    """Planes of three sides (the near one is behind the main camera), in the order of painting."""
+def draw_stadium(kits: MatchKits, around: bool, rng: np.random.Generator) -> list[Plane]:
+    """Planes in the order of painting: far side and both ends, the near side too if `around`."""
     seats = rng.integers(40, 120, 3)
     fill, light = rng.uniform(0.45, 0.97), rng.uniform(0.55, 0.95)
-    far, left, right = _sides()
     planes = []
-    for start, end in (left, right, far):
-        crowd = _Crowd(kits, seats, fill, light, rng)
-        planes += _side(start, end, crowd, rng)
+    for start, end in _sides(around):
+        planes += _side(start, end, _Crowd(kits, seats, fill, light, rng), rng)
     return planes
 
 
-def _sides() -> tuple[tuple[Floats, Floats], ...]:
-    """Ends of the board lines of the far, left and right side, left to right as seen from inside."""
-    x, y = EDGE_M
-    far = np.array([-x - 14, y]), np.array([x + 14, y])
-    left = np.array([-x, -y - 4]), np.array([-x, y + 4])
-    right = np.array([x, y + 4]), np.array([x, -y - 4])
-    return far, left, right
+def _sides(around: bool) -> list[tuple[Floats, Floats]]:
+    """Ends of each side's line of boards, from left to right as seen from the pitch."""
+    (x, y), over = EDGE_M, OVERHANG_M
+    left = np.array([-x, -y - over]), np.array([-x, y + over])
+    right = np.array([x, y + over]), np.array([x, -y - over])
+    far = np.array([-x - over, y]), np.array([x + over, y])
+    near = np.array([x + over, -y]), np.array([-x - over, -y])
+    return [near, left, far, right] if around else [left, right, far]
 
 
 def _side(start: Floats, end: Floats, crowd: "_Crowd", rng: np.random.Generator) -> list[Plane]:
@@ -56,11 +56,12 @@ def _side(start: Floats, end: Floats, crowd: "_Crowd", rng: np.random.Generator)
     length = float(np.linalg.norm(end - start))
     shapes = (
         # texture, distance behind the boards, height, depth and rise of the plane
+        (_wall(rng), 43.0, 26.5, 0.0, 60.0),
         (crowd.tier(length, 22), 26.0, 14.5, 17.0, 12.0),
         (_boards(length, 1.0, rng), 25.5, 13.0, 0.0, 1.4),
-        (_wall(length, 3.0, rng), 25.0, 10.0, 0.5, 3.0),
+        (_wall(rng), 25.0, 10.0, 0.5, 3.0),
         (crowd.tier(length, 24), 6.0, 1.8, 19.0, 8.6),
-        (_wall(length, 2.0, rng), 6.0, 0.0, 0.0, 1.8),
+        (_wall(rng), 6.0, 0.0, 0.0, 1.8),
         (_boards(length, 1.0, rng), 2.2, 0.75, 0.0, 0.95),
         (_boards(length, 1.0, rng), 0.0, 0.0, 0.0, 0.95),
     )
@@ -80,8 +81,17 @@ class _Crowd:
     ) -> None:
         self._rng, self._seat, self._fill, self._light = rng, seat, fill, light
         fans = [bgr(kits.home.shirt), bgr(kits.home.second), bgr(kits.away.shirt)]
-        plain = [(45, 40, 38), (70, 66, 62), (30, 28, 30), (120, 90, 60), (90, 90, 95), (50, 60, 110)]
-        self._colours = np.array([*fans[:2], *plain, *plain, fans[2], (205, 205, 205)], dtype=np.float32)
+        plain = [
+            (45, 40, 38),
+            (70, 66, 62),
+            (30, 28, 30),
+            (120, 90, 60),
+            (90, 90, 95),
+            (50, 60, 110),
+        ]
+        self._colours = np.array(
+            [*fans[:2], *plain, *plain, fans[2], (205, 205, 205)], dtype=np.float32
+        )
 
     def tier(self, length_m: float, rows: int) -> Pixels:
         """A texture with the highest row on top."""
@@ -91,7 +101,9 @@ class _Crowd:
         taken = (rng.random(shape) < self._fill) & ~self._aisles(seats)[None]
         clothes = self._colours[rng.integers(len(self._colours), size=shape)]
         clothes *= rng.uniform(0.55, 1.15, (*shape, 1)).astype(np.float32)
-        skin = np.array([110, 140, 185], np.float32) * rng.uniform(0.35, 1.1, (*shape, 1)).astype(np.float32)
+        skin = np.array([110, 140, 185], np.float32) * rng.uniform(0.35, 1.1, (*shape, 1)).astype(
+            np.float32
+        )
         cell = np.empty((rows, high, seats, wide, 3), dtype=np.float32)
         cell[:] = self._seat * 0.8
         cell[:, -1] = 38.0
@@ -102,14 +114,14 @@ class _Crowd:
             )
         texture = cell.reshape(rows * high, seats * wide, 3) * self._light
         texture = np.clip(texture + rng.normal(0, 5, texture.shape[:2])[..., None], 0, 255)
-        return cv2.GaussianBlur(texture.astype(np.uint8), (0, 0), 0.8)
+        return np.asarray(cv2.GaussianBlur(texture.astype(np.uint8), (0, 0), 0.8))
 
     def _aisles(self, seats: int) -> np.ndarray:
         return np.arange(seats) % 26 < 2
 
 
-def _wall(length_m: float, height_m: float, rng: np.random.Generator) -> Pixels:
-    colour = rng.integers(25, 90) + rng.integers(-8, 8, 3)
+def _wall(rng: np.random.Generator) -> Pixels:
+    colour = rng.integers(25, 80) + rng.integers(-8, 8, 3)
     texture = np.tile(np.clip(colour, 0, 255).astype(np.uint8), (8, 64, 1))
     return np.ascontiguousarray(texture)
 
@@ -156,13 +168,13 @@ def _to_image(matrix: Floats, plane: Plane) -> Floats:
     high, wide = plane.texture.shape[:2]
     upper_left = plane.corner + plane.up
     frame = np.stack([plane.along / wide, -plane.up / high, upper_left], axis=1)
-    return matrix @ np.vstack([frame, [0.0, 0.0, 1.0]])
+    return np.asarray(matrix @ np.vstack([frame, [0.0, 0.0, 1.0]]))
 
 
 def _outline(
     shape: tuple[int, ...], matrix: Floats, plane: Plane
 ) -> tuple[np.ndarray, tuple[int, int, int, int]] | None:
-    """The visible polygon (n, 2) in sixteenths of pixels and its box x, y, w, h, None when unseen."""
+    """Its polygon (n, 2) in sixteenths of pixels and box x, y, w, h; None when unseen."""
     corners = [
         plane.corner,
         plane.corner + plane.along,
@@ -179,7 +191,7 @@ def _outline(
     high = np.clip(np.ceil(polygon.max(axis=0)) + 1, 0, limits).astype(int)
     if (high - low < 1).any():
         return None
-    fixed = np.rint(np.clip(polygon, -2e4, 2e4) * 16).astype(np.int32)
+    fixed = np.rint(np.clip(polygon, -1e6, 1e6) * 16).astype(np.int32)
     return fixed, (int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
 
 
@@ -187,9 +199,9 @@ def _cut_near(mapped: Floats) -> Floats:
     """The part of a polygon (n, 3) of camera points in front of the lens (Sutherland-Hodgman)."""
     kept = []
     for here, after in zip(mapped, np.roll(mapped, -1, axis=0), strict=True):
-        if here[2] >= NEAR_M:
+        if here[2] >= CUT_M:
             kept.append(here)
-        if (here[2] >= NEAR_M) != (after[2] >= NEAR_M):
-            share = (NEAR_M - here[2]) / (after[2] - here[2])
+        if (here[2] >= CUT_M) != (after[2] >= CUT_M):
+            share = (CUT_M - here[2]) / (after[2] - here[2])
             kept.append(here + (after - here) * share)
     return np.array(kept).reshape(-1, 3)

@@ -149,7 +149,7 @@ class MatchState:
         return self.ball.x, self.ball.y
 
     def ball_path(self) -> Floats:
-        """Rows t, x, y, z of the untouched ball from now on, looked up at most ten times a second."""
+        """Rows t, x, y, z of the untouched ball from `path_s` on, renewed ten times a second."""
         if self.time_s - self.path_s > 0.099:
             self.path, self.path_s = self.ball.path(4.0, 0.1), self.time_s
         return self.path

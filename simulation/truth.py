@@ -107,7 +107,7 @@ class _Seen:
         )
 
     def _ball(self) -> pa.Table:
-        """Where the ball is; its pixel is null, and its status absent, when the picture lacks it."""
+        """Where the ball is; out of sight its pixel is null and its status absent."""
         motion, count = self._motion, len(self._balls)
         pixel = np.array([box[4:] for box, _ in self._balls])
         visible = np.array([visible for _, visible in self._balls])
@@ -279,7 +279,9 @@ def _metrics(record: PlayRecord, motion: Motion) -> pa.Table:
     shares = held / max(held.sum(), 1.0)
     rows += [("team", team, "possession", shares[i], "share") for i, team in enumerate(TEAMS)]
     count = len(rows)
-    columns = dict(zip(("scope", "subject", "name", "value", "unit"), zip(*rows, strict=True), strict=True))
+    columns = dict(
+        zip(("scope", "subject", "name", "value", "unit"), zip(*rows, strict=True), strict=True)
+    )
     return tables.make(
         "metrics",
         {
@@ -299,7 +301,9 @@ def positions_table(motion: Motion) -> pa.Table:
         {
             "frame": pa.array(frame, pa.int64()),
             "time_s": pa.array(motion.time_s[frame], pa.float64()),
-            "track": pa.array(np.tile(np.arange(PEOPLE) + FIRST_TRACK, len(motion.time_s)), pa.int64()),
+            "track": pa.array(
+                np.tile(np.arange(PEOPLE) + FIRST_TRACK, len(motion.time_s)), pa.int64()
+            ),
             "x": pa.array(motion.position[..., 0].ravel(), pa.float32()),
             "y": pa.array(motion.position[..., 1].ravel(), pa.float32()),
             "speed_mps": pa.array(motion.speed_mps.ravel(), pa.float32()),

@@ -100,7 +100,9 @@ class Viewer:
             self._height_m,
         )
 
-    def _ball(self, frame: int, matrix: Floats, focal: float) -> tuple[Floats, Floats, float, float]:
+    def _ball(
+        self, frame: int, matrix: Floats, focal: float
+    ) -> tuple[Floats, Floats, float, float]:
         here = self._motion.ball[frame]
         before = here - self._motion.ball_velocity[frame] * SHUTTER_S
         before[2] = max(before[2], BALL_RADIUS_M)

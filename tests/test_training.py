@@ -43,6 +43,7 @@ from stages.player_detection.training_data import (
     CropOptions,
     CropSource,
     LabelledFrame,
+    change_kits,
     draw_crop,
     load_training_frames,
 )
@@ -96,7 +97,7 @@ def drawn(seed: int = 0) -> PitchFrame:
 
 def labelled(objects: int = 3) -> LabelledFrame:
     """A green frame with white upright boxes for players and a yellow square for the ball."""
-    image = np.full((720, 1280, 3), (40, 120, 40), np.uint8)
+    image = np.full((720, 1280, 3), (20, 70, 20), np.uint8)
     corners = [(100 + 300 * i, 200, 124 + 300 * i, 260) for i in range(objects)]
     corners.append((640, 400, 652, 412))
     for index, (x0, y0, x1, y1) in enumerate(corners):
@@ -200,6 +201,11 @@ class TestSchedule:
         resumed = next(training_loop.draws(source.draw, seed=3, first=2))
         assert torch.equal(batches[2].images, resumed.images)
 
+    def test_what_fails_while_drawing_is_raised_to_the_trainer(self) -> None:
+        source = CropSource([], [], 1, 0.0, CropOptions(64, 64))  # no frame to draw from
+        with pytest.raises(ValueError, match="high <= 0"):
+            next(training_loop.draws(source.draw, seed=0, first=0))
+
     def test_the_fingerprint_is_of_the_recipe_and_not_of_paths(self) -> None:
         one = DetectorOptions(Path("a"), Path("b"))
         assert one.fingerprint() == DetectorOptions(Path("c"), Path("d"), threads=8).fingerprint()
@@ -208,14 +214,17 @@ class TestSchedule:
 
 class TestCrops:
     def test_boxes_follow_the_pixels(self) -> None:
-        """The ball is yellow and alone: wherever a crop shows it, its box is on yellow pixels."""
+        """The ball is bright and alone: where a crop shows it, its box is on bright pixels.
+
+        Grass of 70 is at most 70 * 1.4 = 98 after the colours were disturbed, the ball at least
+        255 * 0.6 = 153.
+        """
         frame, checked = labelled(), 0
         for seed in range(12):
             rng = np.random.default_rng(seed)
             image, boxes, roles = draw_crop(frame, CropOptions(320, 480), rng)
             for x0, y0, x1, y1 in boxes[roles == BALL]:
-                blue, _green, red = image[int((y0 + y1) / 2), int((x0 + x1) / 2)].astype(int)
-                assert red - blue > 60
+                assert image[int((y0 + y1) / 2), int((x0 + x1) / 2)].max() > 110
                 checked += 1
         assert checked >= 3
 
@@ -226,6 +235,15 @@ class TestCrops:
             assert len(boxes) == len(roles)
             assert (boxes >= 0).all()
             assert (boxes <= 128).all()
+
+    def test_changing_kits_leaves_the_grass(self) -> None:
+        """Green stays; a red shirt (hue 0) becomes another colour, as bright as before."""
+        image = np.zeros((2, 2, 3), np.uint8)
+        image[0], image[1] = (40, 140, 40), (0, 0, 200)
+        changed = [change_kits(image, np.random.default_rng(seed)) for seed in range(5)]
+        assert all(np.abs(c[0].astype(int) - image[0]).max() <= 2 for c in changed)
+        assert all(c[1].max() == 200 for c in changed)
+        assert len({tuple(c[1, 0]) for c in changed}) > 2
 
     def test_impossible_labels_are_refused(self) -> None:
         with pytest.raises(ValueError, match="expected boxes"):

@@ -16,7 +16,7 @@ MIN_SATURATION, MIN_VALUE = 40, 30
 # shares of corners under which there is no motion to speak of, and above which no cut
 MOTION_SUPPORT, CLEAR_SUPPORT = 0.2, 0.5
 # where the motion is lost, this share of the usual histogram distance makes a cut
-LOST_SHARE = 0.3
+LOST_SHARE = 0.15
 WIDE_POINTS = 4
 WIDE_GRASS, CLOSE_GRASS = 0.35, 0.08
 

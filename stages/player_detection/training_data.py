@@ -18,6 +18,9 @@ ROLE_OF_LABEL = np.array([3, 1, 0, 2])
 CENTRE_WEIGHT = {0: 0.22, 1: 0.22, 2: 0.18, 3: 0.38}
 """How often a crop is centred on an object of each role, where the frame has one."""
 
+GRASS_HUES = (32, 90)
+"""Hues of grass as OpenCV counts them, in steps of 2 degrees."""
+
 Image = npt.NDArray[np.uint8]
 Boxes = npt.NDArray[np.float32]
 Roles = npt.NDArray[np.int64]
@@ -161,7 +164,22 @@ def _disturb(
         boxes = image.shape[1] * np.array([1, 0, 1, 0], np.float32) + boxes[:, [2, 1, 0, 3]] * (
             np.array([-1, 1, -1, 1], np.float32)
         )
+    if rng.random() < 0.5:
+        image = change_kits(image, rng)
     return degrade(image, rng), boxes, roles
+
+
+def change_kits(image: Image, rng: np.random.Generator) -> Image:
+    """Turn every hue but those of grass by one random angle: other shirts on the same pitch.
+
+    A few matches show a few keepers and referees; without this their shirts are learnt by heart.
+    """
+    ring = np.r_[GRASS_HUES[1] : 180, 0 : GRASS_HUES[0]]
+    table = np.arange(180)
+    table[ring] = np.roll(ring, int(rng.integers(len(ring))))
+    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+    hsv[..., 0] = table.astype(np.uint8)[hsv[..., 0]]
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), np.uint8)
 
 
 def degrade(image: Image, rng: np.random.Generator) -> Image:

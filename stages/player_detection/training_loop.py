@@ -10,9 +10,11 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from queue import Queue
+from queue import Full, Queue
 
 import numpy as np
 import torch
@@ -248,23 +250,33 @@ def draws(
     uninterrupted one would have seen.
     """
     queue: Queue[Batch | Exception] = Queue(maxsize=ahead)
+    stopped = threading.Event()
+
+    def offer(item: "Batch | Exception") -> None:
+        offered = False
+        while not (offered or stopped.is_set()):
+            with suppress(Full):
+                queue.put(item, timeout=0.2)
+                offered = True
 
     def produce() -> None:
-        step = first
-        while True:
-            try:
-                queue.put(draw(np.random.default_rng([seed, step])))
-            except Exception as error:  # handed to the consumer, which raises it
-                queue.put(error)
-                return
-            step += 1
+        try:
+            for step in count(first):
+                if stopped.is_set():
+                    break
+                offer(draw(np.random.default_rng([seed, step])))
+        except Exception as error:  # handed to the consumer, which raises it
+            offer(error)
 
     threading.Thread(target=produce, daemon=True, name="training-draws").start()
-    while True:
-        item = queue.get()
-        if isinstance(item, Exception):
-            raise item
-        yield item
+    try:
+        while True:
+            item = queue.get()
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        stopped.set()
 
 
 @dataclass(frozen=True)
