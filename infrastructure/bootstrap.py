@@ -134,7 +134,7 @@ def pass_runner(specification: bytes) -> PassRunner:
     configuration = ProcessingConfiguration.model_validate_json(given["configuration"])
     plan = _PLANS.validate_json(given["plan"])
     artifacts = FolderArtifactStore(Path(given["artifacts"]))
-    source = VideoFrameSource.reopen(configuration, Path(given["index"]), given["threads"])
+    source = VideoFrameSource.reopen(configuration, Path(given["index"]))
     return _runner(configuration, plan, source, artifacts, given["threads"])
 
 

@@ -25,15 +25,15 @@ _JOINED_RATE_HZ, _JOINED_CHANNELS, _SAMPLE_BYTES = 48000, 2, 2
 
 
 class VideoFrameSource:
-    """Frames of `source`, decoded as the configuration says, with `threads` decoder threads."""
+    """Frames of `source`, decoded as the configuration says.
 
-    def __init__(
-        self, configuration: ProcessingConfiguration, source: VideoSource, threads: int = 1
-    ) -> None:
+    One decoder thread: with several, pictures of a damaged file differ from run to run.
+    """
+
+    def __init__(self, configuration: ProcessingConfiguration, source: VideoSource) -> None:
         self._configuration = configuration
         self._options = configuration.stage_configs.video_decoding
         self._source = source
-        self._threads = threads
 
     @classmethod
     def open(cls, configuration: ProcessingConfiguration) -> "VideoFrameSource":
@@ -45,11 +45,9 @@ class VideoFrameSource:
         return cls(configuration, open_source(configuration.video_path))
 
     @classmethod
-    def reopen(
-        cls, configuration: ProcessingConfiguration, index: Path, threads: int
-    ) -> "VideoFrameSource":
+    def reopen(cls, configuration: ProcessingConfiguration, index: Path) -> "VideoFrameSource":
         """The same source in another process, from what `save_index` wrote."""
-        return cls(configuration, VideoSource.from_bytes(index.read_bytes()), threads)
+        return cls(configuration, VideoSource.from_bytes(index.read_bytes()))
 
     def save_index(self, path: Path) -> None:
         write_whole(path, self._source.to_bytes())
@@ -98,7 +96,6 @@ class VideoFrameSource:
         decoded = self._source.decode(
             first,
             segment.end,
-            threads=self._threads,
             target_fps=self._options.target_fps,
             size=self._options.target_resolution,
         )
