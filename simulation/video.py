@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import av.error
+import cv2
 
 from domain.errors import ResourceError
 from simulation.arrays import Pixels
@@ -53,8 +54,13 @@ def _encode(
     stream.pix_fmt = "yuv420p"
     stream.codec_context.gop_size = max(round(KEYFRAME_S * rate), 1)
     stream.codec_context.thread_count = 1
+    stream.codec_context.time_base = 1 / rate
     for done, image in enumerate(frames, start=1):
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        # OpenCV converts: the encoder's own conversion was seen to vary from run to run
+        planes = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame.pts, frame.time_base, frame.duration = done - 1, 1 / rate, 1
+        container.mux(stream.encode(frame))
         if progress is not None:
             progress(done, count)
     container.mux(stream.encode())

@@ -81,6 +81,7 @@ def test_a_second_run_takes_everything_from_the_first(video: Path, again: Path) 
     assert results(again) == before
 
 
+@pytest.mark.slow
 def test_segments_do_not_change_the_result(video: Path, undisturbed: Path, tmp_path: Path) -> None:
     analyse(video, tmp_path / "out", {**QUICK, "segment_s": 0.4})
     expected, actual = results(undisturbed), results(tmp_path / "out")
@@ -93,6 +94,7 @@ def test_segments_do_not_change_the_result(video: Path, undisturbed: Path, tmp_p
         assert first.select(columns).equals(second.select(columns)), name
 
 
+@pytest.mark.slow
 def test_several_processes_give_the_same_bytes(
     video: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -100,6 +102,7 @@ def test_several_processes_give_the_same_bytes(
     assert results(tmp_path / "out") == results(undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "options"),
     [
@@ -127,6 +130,7 @@ def test_changing_an_option_runs_just_the_cells_that_depend_on_it(
     assert (second.frames > 0) == (stage in {"player_detection", "pitch_observation"})
 
 
+@pytest.mark.slow
 def test_other_frames_are_another_match(video: Path, again: Path) -> None:
     recording = analyse(video, again, with_option(QUICK, "video_decoding", target_fps=12.5))
     assert recording.stages_that_ran() == set(STAGES)
@@ -139,6 +143,7 @@ def test_an_option_of_speed_runs_nothing(video: Path, again: Path) -> None:
     assert analyse(video, again, slower).ran == set()
 
 
+@pytest.mark.slow
 def test_without_checkpoints_nothing_is_reused_and_nothing_is_left(
     video: Path, tmp_path: Path
 ) -> None:
@@ -172,6 +177,7 @@ def test_a_gpu_that_is_not_there_is_said_and_does_not_stop_the_run(
     assert recording.ran == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cells_before", [1, 4, 9, 16, 24])
 def test_a_killed_run_goes_on_and_gives_the_same_bytes(
     video: Path, undisturbed: Path, tmp_path: Path, cells_before: int
@@ -191,6 +197,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(
     assert results(out) == results(undisturbed)
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_once_leaves_a_folder_that_the_next_one_uses(
     video: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -202,6 +209,7 @@ def test_a_run_killed_at_once_leaves_a_folder_that_the_next_one_uses(
     assert results(tmp_path / "out") == results(undisturbed)
 
 
+@pytest.mark.slow
 def test_a_damaged_artifact_is_made_again(video: Path, again: Path) -> None:
     before = results(again)
     artifacts = [
@@ -291,6 +299,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_run_goes_on_where_there_is_room(
     video: Path, undisturbed: Path, small_disk: Path
 ) -> None:
@@ -312,6 +321,7 @@ def test_help_answers_without_loading_the_heavy_packages() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_the_default_run_loads_neither_torch_nor_ultralytics(video: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from api.command_line import main\n"

@@ -10,7 +10,7 @@ from typing import Any
 
 # A seed that no model was trained on. Rendering takes most of the time: about 60 ms a frame.
 SEED, SECONDS = 950_007, 20.0
-_PICTURE = {"fps": 25.0, "width": 1280, "height": 720}
+_PICTURE: dict[str, Any] = {"fps": 25.0, "width": 1280, "height": 720}
 _SHOWN = {
     "video": "annotated.mp4",
     "report": "report.html",

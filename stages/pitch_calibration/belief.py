@@ -51,17 +51,18 @@ class Fit:
     """A belief after a sighting.
 
     `cost` is the sum of squared misses of fitting points and of the prior, in standard deviations;
-    `agrees` (n,) tells which points fit.
+    `loss` counts the others too, each at most `OUTLIER` squared; `agrees` (n,) tells which fit.
     """
 
     belief: Belief
     cost: float
+    loss: float
     agrees: NDArray[np.bool_]
 
     @property
     def misfit(self) -> float:
-        """By how much fitting points miss more than they should: a factor, at least 1."""
-        return max(float(np.sqrt(self.cost / max(2 * self.agrees.sum(), 1))), 1.0)
+        """By how much points miss more than they should: a factor, at least 1."""
+        return max(float(np.sqrt(self.loss / max(2 * len(self.agrees), 1))), 1.0)
 
 
 def usual_camera(width: float) -> Belief:
@@ -120,7 +121,7 @@ def adjusted(
     if state is None:
         return None
     covariance = np.linalg.inv(state.normal)
-    return Fit(Belief(camera, (covariance + covariance.T) / 2), state.cost, state.agrees)
+    return Fit(Belief(camera, (covariance + covariance.T) / 2), state.cost, state.loss, state.agrees)
 
 
 @dataclass(frozen=True)
