@@ -11,8 +11,15 @@ import cv2
 from domain.errors import ResourceError
 from simulation.arrays import Pixels
 
-# About 4 Mbit/s at 720p, as streams and press feeds have; one thread, so that bytes repeat.
-ENCODER = {"preset": "veryfast", "crf": "23", "threads": "1", "profile": "high"}
+# A few Mbit/s at 720p, as streams and press feeds have. One thread, and no macroblock tree, so
+# that bytes repeat: x264's assembly for that tree gives varying files at widths such as 480.
+ENCODER = {
+    "preset": "veryfast",
+    "crf": "23",
+    "threads": "1",
+    "profile": "high",
+    "x264-params": "mbtree=0",
+}
 KEYFRAME_S = 2
 
 
@@ -56,7 +63,6 @@ def _encode(
     stream.codec_context.thread_count = 1
     stream.codec_context.time_base = 1 / rate
     for done, image in enumerate(frames, start=1):
-        # OpenCV converts: the encoder's own conversion was seen to vary from run to run
         planes = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts, frame.time_base, frame.duration = done - 1, 1 / rate, 1

@@ -155,7 +155,7 @@ def _rows(match: WholeMatch, name: str) -> list[dict]:
 
 
 def still_frames(match: WholeMatch, count: int = 3) -> set[int]:
-    """Frames worth a picture: in each n-th of the match the one that shows the most people."""
+    """Frames worth a picture: amid each n-th of the match the one that shows the most people."""
     if not match.has("tracks"):
         return set()
     _, _, _, last = _extent(match)
@@ -164,6 +164,7 @@ def still_frames(match: WholeMatch, count: int = 3) -> set[int]:
         observed = part["observed"].to_numpy(zero_copy_only=False)
         frames, people = np.unique(part["frame"].to_numpy()[observed], return_counts=True)
         for frame, number in zip(frames.tolist(), people.tolist(), strict=True):
-            third = min(frame * count // (last + 1), count - 1)
-            best[third] = max(best.get(third, (0, 0)), (number, -frame))
+            part_number, place = divmod(frame * count / (last + 1), 1)
+            if 0.25 <= place <= 0.75:
+                best[int(part_number)] = max(best.get(int(part_number), (0, 0)), (number, -frame))
     return {-frame for _, frame in best.values()}

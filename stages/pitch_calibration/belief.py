@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 # standard deviations beyond which a point counts as wrong
 OUTLIER = 4.0
 DAMPING = (1e-4, 1e6)
+# a step that gains less, in squared standard deviations, is the last
+ENOUGH = 0.01
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def usual_camera(width: float) -> Belief:
     """
     mean, sigma = np.zeros(SIZE), np.zeros(SIZE)
     mean[[TILT, LOG_FOCAL, Y, Z]] = -0.25, np.log(1.2 * width), -80.0, 22.0
-    sigma[[PAN, TILT, ROLL, LOG_FOCAL]] = 1.5, 0.3, 0.03, 0.8
+    sigma[[PAN, TILT, ROLL, LOG_FOCAL]] = 1.5, 0.3, 0.06, 0.8
     sigma[[X, Y, Z, LOG_ASPECT]] = 25.0, 30.0, 12.0, 0.005
     return Belief(mean, np.diag(sigma**2))
 
@@ -116,12 +118,14 @@ def adjusted(
             continue
         gain = state.loss - after.loss
         camera, state, damping = camera + step, after, max(damping / 10, DAMPING[0])
-        if gain < 1e-3:
+        if gain < ENOUGH:
             break
     if state is None:
         return None
     covariance = np.linalg.inv(state.normal)
-    return Fit(Belief(camera, (covariance + covariance.T) / 2), state.cost, state.loss, state.agrees)
+    return Fit(
+        Belief(camera, (covariance + covariance.T) / 2), state.cost, state.loss, state.agrees
+    )
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,16 @@ TURNING = [PAN, TILT, ROLL, LOG_FOCAL]
 
 def rotation(camera: Array) -> Array:
     """World to camera axes (right, down, forward), (..., 3, 3), of cameras (..., 8)."""
-    sin, cos = np.sin(camera[..., :3]), np.cos(camera[..., :3])
-    sp, st, sr = np.moveaxis(sin, -1, 0)
-    cp, ct, cr = np.moveaxis(cos, -1, 0)
-    right = np.stack([cp, -sp, np.zeros_like(sp)], -1)
-    down = np.stack([st * sp, st * cp, -ct], -1)
-    forward = np.stack([ct * sp, ct * cp, st], -1)
-    sr, cr = sr[..., None], cr[..., None]
-    return np.stack([cr * right + sr * down, cr * down - sr * right, forward], -2)
+    angles = camera[..., : ROLL + 1]
+    sin, cos = np.sin(angles), np.cos(angles)
+    sp, st, sr = sin[..., PAN], sin[..., TILT], sin[..., ROLL]
+    cp, ct, cr = cos[..., PAN], cos[..., TILT], cos[..., ROLL]
+    axes = np.empty((*camera.shape[:-1], 3, 3))
+    axes[..., 0, 0], axes[..., 0, 1] = cr * cp + sr * st * sp, sr * st * cp - cr * sp
+    axes[..., 1, 0], axes[..., 1, 1] = cr * st * sp - sr * cp, sr * sp + cr * st * cp
+    axes[..., 2, 0], axes[..., 2, 1] = ct * sp, ct * cp
+    axes[..., 0, 2], axes[..., 1, 2], axes[..., 2, 2] = -sr * ct, -cr * ct, st
+    return axes
 
 
 def intrinsics(camera: Array, centre: Array) -> Array:
@@ -59,7 +61,8 @@ def view(camera: Array, centre: Array, ground: Array) -> tuple[Array, Array]:
     Points behind the camera give NaN.
     """
     axes = rotation(camera)
-    offset = np.column_stack([ground, np.zeros(len(ground))]) - camera[X : Z + 1]
+    offset = np.empty((len(ground), 3))
+    offset[:, :2], offset[:, 2] = ground - camera[X:Z], -camera[Z]
     seen = offset @ axes.T
     depth = np.where(seen[:, 2] > 1e-3, seen[:, 2], np.nan)
     moved = _seen_by_camera(camera, axes, offset, seen)
@@ -76,12 +79,12 @@ def _seen_by_camera(camera: Array, axes: Array, offset: Array, seen: Array) -> A
     """Derivatives (n, 3, 7) of `seen`, points in camera axes, by pan, tilt, roll, -, x, y, z."""
     sr, cr = np.sin(camera[ROLL]), np.cos(camera[ROLL])
     moved = np.zeros((len(seen), 3, 7))
-    turned = np.column_stack([-offset[:, 1], offset[:, 0], np.zeros(len(seen))])
     # a pan turns the world about the vertical: the derivative is the offset turned by a quarter
-    moved[:, :, PAN] = turned @ axes.T
-    level_y = cr * seen[:, 1] + sr * seen[:, 0]
-    moved[:, :, TILT] = np.column_stack([sr * seen[:, 2], cr * seen[:, 2], -level_y])
-    moved[:, :, ROLL] = np.column_stack([seen[:, 1], -seen[:, 0], np.zeros(len(seen))])
+    turned = offset[:, 1::-1] * [-1.0, 1.0]
+    moved[:, :, PAN] = turned @ axes[:, :2].T
+    moved[:, 0, TILT], moved[:, 1, TILT] = sr * seen[:, 2], cr * seen[:, 2]
+    moved[:, 2, TILT] = -(cr * seen[:, 1] + sr * seen[:, 0])
+    moved[:, 0, ROLL], moved[:, 1, ROLL] = seen[:, 1], -seen[:, 0]
     moved[:, :, X : Z + 1] = -axes
     return moved
 
@@ -130,11 +133,10 @@ def _nearest_rotation(matrix: Array) -> Array:
 
 
 def _angles(axes: Array) -> Array:
-    """Pan, tilt and roll of a rotation from world to camera axes."""
-    forward = axes[2]
-    pan, tilt = np.arctan2(forward[0], forward[1]), np.arcsin(np.clip(forward[2], -1, 1))
-    level = np.array([np.cos(pan), -np.sin(pan), 0.0])
-    return np.array([pan, tilt, np.arctan2(axes[0] @ np.cross(forward, level), axes[0] @ level)])
+    """Pan, tilt and roll of a rotation from world to camera axes: `rotation` undone."""
+    pan = np.arctan2(axes[2, 0], axes[2, 1])
+    tilt = np.arcsin(min(max(axes[2, 2], -1.0), 1.0))
+    return np.array([pan, tilt, np.arctan2(-axes[0, 2], -axes[1, 2])])
 
 
 def carried(camera: Array, motion: Array, centre: Array) -> Array:

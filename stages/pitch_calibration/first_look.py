@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from domain.pitch import Pitch
 from stages.pitch_calibration import camera as cameras
 from stages.pitch_calibration.belief import (
     OUTLIER,
@@ -15,16 +16,19 @@ from stages.pitch_calibration.belief import (
     camera_behind_goal,
     usual_camera,
 )
-from stages.pitch_calibration.camera import LOG_FOCAL, SIZE, TILT, X, Y, Z
+from stages.pitch_calibration.camera import LOG_FOCAL, PAN, ROLL, SIZE, TILT, X, Y, Z
 
 Array = NDArray[np.float64]
+Chosen = NDArray[np.bool_]
 
 ROUNDS = 30
 WIDENINGS = (4.0, 2.0, 1.0)
-# focal lengths, over the picture's width, tried where the points alone do not tell it
-FOCALS = (0.8, 1.5, 3.0)
 # a fit worse than one in a thousand good ones is no fit
 SURPRISE = 1e-3
+# numbers of a camera that stay as it turns: roll, place and aspect
+LASTING = 5
+# of the points that a camera should show, this share must be seen: far more are, of a real pitch
+SEEN_SHARE = 0.45
 MANY_POINTS, LARGEST_MISFIT = 8, 2.5
 
 
@@ -32,10 +36,13 @@ class FirstLook:
     """Finds the camera of one frame. `centre` (2,) is the picture's middle in pixels."""
 
     def __init__(
-        self, centre: Array, half_length_m: float, min_points: int, ransac_threshold_m: float
+        self, centre: Array, pitch: Pitch, min_points: int, ransac_threshold_m: float
     ) -> None:
         self.centre = centre
-        self.half_length_m = half_length_m
+        self.half_length_m = pitch.half_length_m
+        self.points = pitch.points()
+        self.usual = usual_camera(2 * centre[0])
+        self.behind_goal = camera_behind_goal(2 * centre[0], pitch.half_length_m)
         self.min_points = min_points
         self.ransac_threshold_m = ransac_threshold_m
 
@@ -46,47 +53,59 @@ class FirstLook:
         """
         if len(seen) < self.min_points:
             return None
-        homography, chosen = cv2.findHomography(
+        fits = [self._fitted(seen, chosen, start) for chosen, start in self._starts(seen)]
+        best = min((fit for fit in fits if fit), key=lambda fit: fit.loss, default=None)
+        if known is not None:
+            best = self._at_known_place(best, seen, known) or best
+        return best if best is not None and self._sensible(best) else None
+
+    def _starts(self, seen: Sighting) -> list[tuple[Chosen, Array]]:
+        """Cameras to start from, each with the points that it is first fitted to."""
+        everything = np.ones(len(seen), bool)
+        places = (self.usual.mean, self.behind_goal.mean)
+        starts = [(everything, aimed(place, seen, self.centre)) for place in places]
+        homography, mask = cv2.findHomography(
             seen.pixels, seen.ground, cv2.RANSAC, self.ransac_threshold_m, maxIters=500
         )
-        if homography is None or chosen.sum() < self.min_points:
-            return None
-        fits = [
-            self._fitted(seen, chosen[:, 0] > 0, start)
-            for start in self._starts(np.asarray(homography))
-        ]
-        best = min((fit for fit in fits if fit), key=lambda fit: fit.cost, default=None)
-        if best is None or not self._sensible(best):
-            return None
-        return best if known is None else self._at_known_place(best, seen, known)
+        if homography is not None and mask.sum() >= self.min_points:
+            starts.append((mask[:, 0] > 0, cameras.from_homography(homography, self.centre)))
+        return [(chosen, start) for chosen, start in starts if start is not None]
 
-    def _starts(self, homography: Array) -> list[Array]:
-        logs = [None, *(np.log(focal * 2 * self.centre[0]) for focal in FOCALS)]
-        found = [cameras.from_homography(homography, self.centre, log) for log in logs]
-        sensible = [start for start in found if start is not None and abs(start[TILT]) < 1.5]
-        # the points' own focal length, where there is one, needs no other try
-        return sensible[:1] if found[0] is not None else sensible
+    def _fitted(self, seen: Sighting, chosen: Chosen, start: Array) -> Fit | None:
+        """From some points to all that fit, which may be more."""
+        prior = self._prior(start)
+        first = adjusted(prior, seen.only(chosen), self.centre, start, ROUNDS, OUTLIER * 4)
+        return first and self._tightened(prior, seen, first.belief.mean)
 
-    def _fitted(self, seen: Sighting, chosen: NDArray[np.bool_], start: Array) -> Fit | None:
-        """From the points of one homography to all that fit, which may be more.
+    def _tightened(self, prior: Belief, seen: Sighting, camera: Array) -> Fit | None:
+        """Fit to all points; the limit for outliers tightens in steps, else the start decides.
 
-        The limit for outliers tightens in steps (graduated non-convexity, Blake and Zisserman,
-        1987), else the first few points decide for good.
+        Graduated non-convexity (Blake and Zisserman, 1987).
         """
-        prior, camera = self._prior(start), start
-        fit = adjusted(prior, seen.only(chosen), self.centre, camera, ROUNDS)
+        fit = None
         for widening in WIDENINGS:
+            fit = adjusted(prior, seen, self.centre, camera, ROUNDS, OUTLIER * widening)
             if fit is None:
                 return None
-            camera, limit = fit.belief.mean, OUTLIER * widening
-            fit = adjusted(prior, seen, self.centre, camera, ROUNDS, limit)
+            camera = fit.belief.mean
         return fit
 
     def _prior(self, start: Array) -> Belief:
         """A camera beyond the goal line, within the pitch's width, stands behind the goal."""
-        if start[X] < -self.half_length_m and abs(start[Y]) < -start[X] - self.half_length_m:
-            return camera_behind_goal(2 * self.centre[0], self.half_length_m)
-        return usual_camera(2 * self.centre[0])
+        beyond = -self.half_length_m - start[X]
+        return self.behind_goal if beyond > 0 and abs(start[Y]) < beyond else self.usual
+
+    def _in_view(self, camera: Array) -> int:
+        """How many of the pitch's points lie well inside the picture: most should be seen."""
+        pixels, _ = cameras.view(camera, self.centre, self.points)
+        return int((np.abs(pixels - self.centre) < 0.94 * self.centre).all(axis=1).sum())
+
+    def _at_known_place(self, best: Fit | None, seen: Sighting, known: Belief) -> Fit | None:
+        """The fit with `known` as the prior, unless it is much worse than the best without."""
+        start = aimed(known.mean, seen, self.centre) if best is None else best.belief.mean
+        fit = None if start is None else self._tightened(known, seen, start)
+        worst = np.inf if best is None else best.loss + chi2.ppf(1 - SURPRISE, LASTING)
+        return fit if fit is not None and fit.loss < worst else None
 
     def _sensible(self, fit: Fit) -> bool:
         """Whether enough points agree, as well as good ones do, on a camera above the ground."""
@@ -100,20 +119,32 @@ class FirstLook:
         camera = fit.belief.mean
         return bool(
             unsurprising
+            and count >= SEEN_SHARE * self._in_view(camera)
             and 1.0 < camera[Z] < 100.0
             and abs(camera[LOG_FOCAL] - np.log(2 * self.centre[0])) < np.log(15)
         )
 
-    def _at_known_place(self, fit: Fit, seen: Sighting, known: Belief) -> Fit:
-        """The fit with `known` as the prior, if the two agree on where the camera stands."""
-        off = fit.belief.mean - known.mean
-        lasting = known.covariance.diagonal() < 1e3
-        together = (fit.belief.covariance + known.covariance)[np.ix_(lasting, lasting)]
-        distance = off[lasting] @ np.linalg.solve(together, off[lasting])
-        if distance > chi2.ppf(1 - SURPRISE, int(lasting.sum())):
-            return fit
-        again = adjusted(known, seen, self.centre, fit.belief.mean, ROUNDS)
-        return again if again is not None and self._sensible(again) else fit
+
+def aimed(camera: Array, seen: Sighting, centre: Array) -> Array | None:
+    """The camera (8,) at the place of `camera`, turned and zoomed to look at what is seen.
+
+    Angles are taken as small: least squares over directions against pixels. None for a view that
+    only a mirror would give.
+    """
+    away = np.column_stack([seen.ground, np.zeros(len(seen))]) - camera[X : Z + 1]
+    level = np.hypot(away[:, 0], away[:, 1])
+    pan, tilt = np.arctan2(away[:, 0], away[:, 1]), np.arctan2(away[:, 2], level)
+    none, one = np.zeros(len(seen)), np.ones(len(seen))
+    across = np.column_stack([pan * np.cos(tilt), -one, none])
+    down = np.column_stack([-tilt, none, one])
+    offset = (seen.pixels - centre).T.ravel()
+    focal, panned, tilted = np.linalg.lstsq(np.vstack([across, down]), offset, rcond=None)[0]
+    if focal <= 0:
+        return None
+    start = camera.copy()
+    start[PAN] = panned / focal / np.cos(np.median(tilt))
+    start[TILT], start[ROLL], start[LOG_FOCAL] = tilted / focal, 0.0, np.log(focal)
+    return start
 
 
 def lasting_part(belief: Belief) -> Belief:

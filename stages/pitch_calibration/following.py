@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.pitch_calibration.belief import Belief, Fit, Sighting
+from stages.pitch_calibration.camera import TURNING
 from stages.pitch_calibration.filtering import Moved, moved, updated
 from stages.pitch_calibration.first_look import FirstLook, lasting_part
 
@@ -18,6 +19,8 @@ DOUBTS = 3
 # seconds of sightings in one stretch before its camera's place is worth remembering
 SETTLED_S = 1.0
 FIT_MEMORY_S = 2.0
+# radians of pan, tilt and roll, and log zoom, by which no camera moves unnoticed in a few frames
+JUMP = np.array([0.05, 0.03, 0.05, 0.2])
 
 
 class Row(msgspec.Struct):
@@ -85,14 +88,15 @@ class Follower:
         elif not self._continue(row, predicted, seen, state):
             state.doubts += 1
             if state.doubts >= DOUBTS and self._start(row, seen, state):
-                _forget_guesses(earlier)
+                self._start_over(row, earlier, predicted.belief)
 
     def _predicted(self, row: Row, earlier: Sequence[Row], state: Followed) -> Moved | None:
         before = next((other for other in reversed(earlier) if other.decoded), None)
         belief = before.belief() if before else None
         if row.motion is None or before is None or belief is None:
             return None
-        if row.time_s - state.measured_s > self.max_propagation_s:
+        # a microsecond for times that are sums of frames
+        if row.time_s - state.measured_s > self.max_propagation_s + 1e-6:
             return None
         elapsed_s = row.time_s - before.time_s
         return moved(belief, row.motion.reshape(3, 3), elapsed_s, self.centre)
@@ -143,10 +147,18 @@ class Follower:
         state.known_mean, state.known_covariance = place.mean, place.covariance
         state.known_s = state.stretch_s
 
+    def _start_over(self, row: Row, earlier: Sequence[Row], before: Belief) -> None:
+        """Forget the guesses since the last sighting: the new stretch is carried back over them.
 
-def _forget_guesses(earlier: Sequence[Row]) -> None:
-    """Forget the cameras since the last sighting: the new stretch is carried back over them."""
-    for row in reversed(earlier):
-        if row.measured:
-            break
-        row.forget()
+        A camera that is suddenly elsewhere is a cut that the pictures hid, as in a dissolve.
+        """
+        guesses = [row]
+        for other in reversed(earlier):
+            if other.measured:
+                break
+            other.forget()
+            guesses.append(other)
+        if row.mean is not None and (np.abs(row.mean - before.mean)[TURNING] > JUMP).any():
+            guesses[-1].motion = None
+            for guess in guesses:
+                guess.shot += 1

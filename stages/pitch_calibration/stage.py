@@ -52,7 +52,7 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
         self.follower = Follower(
             FirstLook(
                 self.centre,
-                facts.pitch.half_length_m,
+                facts.pitch,
                 options.min_points,
                 options.ransac_threshold_m,
             ),
@@ -72,6 +72,7 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
             if row.decoded and self.fixed is None:
                 seen = sighting(points, self.points, self.facts.width)
                 self.follower.follow(row, state.rows, seen, state.followed)
+            state.shot = row.shot  # a cut may be told by the camera alone
             state.rows.append(row)
             if len(state.rows) == 2 * self.block:
                 parts.append(self._settled(state, self.block))
