@@ -21,7 +21,7 @@ SLOW_TOP_SPEED_MPS = (6.6, 7.6)
 HEIGHT_M = (1.83, 0.06, 1.68, 1.98)  # mean, spread, least, most
 KEEPER_HEIGHT_M = 1.90
 SKIN_TONES = ("#f1c7a8", "#e3ae86", "#c68a5c", "#9c6440", "#6b4228", "#4a2d1c")
-HAIR_TONES = ("#17120e", "#17120e", "#3b2717", "#6b4a2a", "#b78d4e", "#8f8f8f")
+HAIR_TONES = ("#17120e", "#17120e", "#3b2717", "#6b4a2a", "#b78d4e", "#2a1d14")
 BOOTS = ("#f4f4f4", "#16181d", "#e2f04a", "#f0663c", "#3fb8e8", "#e84a8c")
 
 

@@ -142,7 +142,7 @@ def test_a_failed_pipeline_can_be_queued_again() -> None:
             r"tracking_method: .*'kalman' or 'particle'.*'magic'",
         ),
         (
-            {"stage_configs": {"ball_tracking": {"min_ball_radius": 50}}},
+            {"stage_configs": {"ball_tracking": {"min_ball_radius": 80}}},
             r"min_ball_radius: legal is below max_ball_radius",
         ),
     ],
