@@ -11,6 +11,8 @@ RESPONSE_S = 0.22
 PERSONAL_SPACE_M = 1.3
 PUSH_MPS_PER_M = 5.5
 TURN_RAD_PS = 5.5
+# who stands on the very same spot as another steps aside by rank
+_APART = np.sign(np.arange(64)[:, None] - np.arange(64)[None])
 FACE_BALL_MPS = 1.3  # below about this speed people face the ball, above it where they run
 
 
@@ -48,6 +50,7 @@ def _wanted_velocity(position: Floats, target: Floats, pace: Floats) -> Floats:
 def _push(position: Floats) -> Floats:
     """A velocity away from everyone who is nearer than the personal space."""
     offset = position[:, None] - position[None]
+    offset[..., 1] += 1e-3 * _APART[: len(position), : len(position)]
     distance = np.linalg.norm(offset, axis=2)
     strength = np.maximum(PERSONAL_SPACE_M - distance, 0.0) * PUSH_MPS_PER_M
     np.fill_diagonal(strength, 0.0)

@@ -89,9 +89,15 @@ def call(state: MatchState, kind: str, team: int, spot: tuple[float, float]) -> 
     keeper = kind == "goal_kick"
     taker = KEEPERS[team] if keeper else state.nearest_to(np.array(spot), team)
     if kind == "kick_off":
-        taker = int(state.outfield(team)[-1])
+        taker = _foremost(state, team)
     pause = PAUSE_S[kind] * state.rng.uniform(1.0, 1.5)
     return Restart(kind, team, spot, taker, state.time_s, state.time_s + pause)
+
+
+def _foremost(state: MatchState, team: int) -> int:
+    """The central forward, who kicks off."""
+    slots = [person.slot for person in state.people[state.members(team)] if person.slot]
+    return int(state.outfield(team)[int(np.argmax([slot.depth for slot in slots]))])
 
 
 def foul(state: MatchState) -> Restart:
@@ -155,9 +161,16 @@ def _own_halves(state: MatchState, restart: Restart) -> None:
         place = state.own(team, block_places(state, team, np.zeros(2)))
         place[:, 0] = np.minimum(place[:, 0] * 0.9 - 7.0, -1.2)
         if team != restart.team:
-            near = np.linalg.norm(place, axis=1) < 10.0
-            place[near] *= (10.0 / np.maximum(np.linalg.norm(place[near], axis=1), 1.0))[:, None]
+            _leave_the_circle(place)
         _walk(state, outfield, state.own(team, place))
+
+
+def _leave_the_circle(place: Floats) -> None:
+    """Move places (n, 2) out of the centre circle, the foremost to its edge, others behind him."""
+    order = np.argsort(-place[:, 0])
+    inside = [i for i in order if np.linalg.norm(place[i]) < WALL_M + 1.0]
+    for rank, i in enumerate(inside):
+        place[i] *= (WALL_M + 1.0 + 2.5 * rank) / max(float(np.linalg.norm(place[i])), 1.0)
 
 
 def _crowd_the_box(state: MatchState, restart: Restart) -> None:
