@@ -12,32 +12,9 @@ import pytest
 import torch
 
 from domain.pitch import Pitch
-from stages.pitch_observation.network import ExportedPitchNetwork, PitchNetwork, decode
-from stages.pitch_observation.training import point_targets
-from stages.pitch_observation.training import training_losses as pitch_losses
-from stages.pitch_observation.training_data import (
-    FRAME_SIZE,
-    LINES,
-    MIRRORED,
-    MIRRORED_LINES,
-    POINTS,
-    PitchFrame,
-    fit_homography,
-    letterbox,
-    letterbox_matrix,
-)
-from stages.pitch_observation.training_drawn import draw_frame
-from stages.pitch_observation.training_score import frame_errors, solve
-from stages.pitch_observation.training_views import (
-    Example,
-    PitchSource,
-    ViewOptions,
-    draw_example,
-    targets_of,
-)
-from stages.player_detection import training_loop
-from stages.player_detection.training import DetectorOptions, training_losses
-from stages.player_detection.training_data import (
+from training import loop as training_loop
+from training.detector import DetectorOptions, training_losses
+from training.detector_data import (
     BALL,
     ROLES,
     CropOptions,
@@ -47,8 +24,16 @@ from stages.player_detection.training_data import (
     draw_crop,
     load_training_frames,
 )
-from stages.player_detection.training_export import write_onnx
-from stages.player_detection.training_loop import (
+from training.detector_export import write_onnx
+from training.detector_network import (
+    COCO_ROW_OF_ROLE,
+    give_roles,
+    load_coco,
+    neutralise,
+    settle_norms,
+)
+from training.detector_score import average_precision, select
+from training.loop import (
     HELD_OUT_MATCHES,
     VALIDATION_MATCH,
     Batch,
@@ -64,14 +49,29 @@ from stages.player_detection.training_loop import (
     train,
     training_images,
 )
-from stages.player_detection.training_network import (
-    COCO_ROW_OF_ROLE,
-    give_roles,
-    load_coco,
-    neutralise,
-    settle_norms,
+from training.pitch import point_targets
+from training.pitch import training_losses as pitch_losses
+from training.pitch_data import (
+    FRAME_SIZE,
+    LINES,
+    MIRRORED,
+    MIRRORED_LINES,
+    POINTS,
+    PitchFrame,
+    fit_homography,
+    letterbox,
+    letterbox_matrix,
 )
-from stages.player_detection.training_score import average_precision, select
+from training.pitch_drawn import draw_frame
+from training.pitch_network import ExportedPitchNetwork, PitchNetwork, decode
+from training.pitch_score import frame_errors, solve
+from training.pitch_views import (
+    Example,
+    PitchSource,
+    ViewOptions,
+    draw_example,
+    targets_of,
+)
 
 DATA = Path(
     os.environ.get(
@@ -507,7 +507,7 @@ class TestRealData:
 
     def test_labels_fit_the_pitch_to_their_own_noise(self) -> None:
         """The points' order and metres are right: the fit's median is about 0.2 m."""
-        from stages.pitch_observation.training_data import load_frame
+        from training.pitch_data import load_frame
 
         frame = load_frame(sorted((DATA / "pitch" / "images").glob("42ba34*.jpg"))[0])
         assert frame.to_pixel is not None

@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from infrastructure.training import train
+    from training.recipes import train
 
     data = options.data or Path(os.environ.get("FOOTANALYTICS_REAL_DATA", ""))
     if not data.is_dir() or data == Path():

@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from domain.pitch import GOAL_HEIGHT_M, GOAL_WIDTH_M, Pitch
-from stages.pitch_observation.network import POINT_COUNT
-from stages.pitch_observation.training_data import (
+from training.detector_data import Image
+from training.pitch_data import (
     FRAME_SIZE,
     Floats,
     PitchFrame,
     semantic_lines,
 )
-from stages.player_detection.training_data import Image
+from training.pitch_network import POINT_COUNT
 
 LINE_WIDTH_M = 0.12
 

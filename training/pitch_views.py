@@ -8,16 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from stages.pitch_observation.network import (
-    GRID_HEIGHT,
-    GRID_WIDTH,
-    INPUT_HEIGHT,
-    INPUT_WIDTH,
-    LINE_COUNT,
-    POINT_COUNT,
-    STRIDE,
-)
-from stages.pitch_observation.training_data import (
+from training.detector_data import Image, degrade
+from training.loop import Batch
+from training.pitch_data import (
     FRAME_SIZE,
     GREY,
     LINES,
@@ -28,9 +21,16 @@ from stages.pitch_observation.training_data import (
     PitchFrame,
     letterbox_matrix,
 )
-from stages.pitch_observation.training_drawn import draw_frame
-from stages.player_detection.training_data import Image, degrade
-from stages.player_detection.training_loop import Batch
+from training.pitch_drawn import draw_frame
+from training.pitch_network import (
+    GRID_HEIGHT,
+    GRID_WIDTH,
+    INPUT_HEIGHT,
+    INPUT_WIDTH,
+    LINE_COUNT,
+    POINT_COUNT,
+    STRIDE,
+)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import numpy.typing as npt
 import torch
 
 from domain.pitch import Pitch, mirrored_points
-from stages.pitch_observation.network import (
+from training.detector_data import Image
+from training.loop import refuse_held_out
+from training.pitch_network import (
     INPUT_HEIGHT,
     INPUT_WIDTH,
     POINT_COUNT,
 )
-from stages.player_detection.training_data import Image
-from stages.player_detection.training_loop import refuse_held_out
 
 Floats = npt.NDArray[np.float64]
 FRAME_SIZE = (1280, 720)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torchvision.ops import batched_nms, box_iou
 
-from stages.player_detection.training_data import BALL, ROLES, Image, LabelledFrame
+from training.detector_data import BALL, ROLES, Image, LabelledFrame
 
 INPUT_HEIGHT, INPUT_WIDTH = 736, 1280
 

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import torch
 
-from stages.pitch_observation.network import ExportedPitchNetwork, PitchNetwork
-from stages.pitch_observation.training_data import (
+from training.pitch_data import (
     FRAME_SIZE,
     POINTS,
     Floats,
@@ -15,6 +14,7 @@ from stages.pitch_observation.training_data import (
     letterbox,
     letterbox_matrix,
 )
+from training.pitch_network import ExportedPitchNetwork, PitchNetwork
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Runs a training recipe and exports its weights. The one place that imports the recipes."""
+"""Runs a training recipe and exports its weights: what `footanalytics train` calls."""
 
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,11 @@ def train(
         given["steps"] = steps
     coco = data / "weights" / "yolov8n_coco_fused.npz"
     if model == "detector":
-        from stages.player_detection import training as detector
-        from stages.player_detection import training_export
+        from training import detector, detector_export
 
         weights = detector.train_detector(detector.DetectorOptions(data, out, **given))
-        return training_export.export(weights, out / "detector.onnx", coco)
-    from stages.pitch_observation import training as pitch
-    from stages.pitch_observation import training_export as pitch_export
+        return detector_export.export(weights, out / "detector.onnx", coco)
+    from training import pitch, pitch_export
 
     weights = pitch.train_pitch(pitch.PitchOptions(data, out, **given))
     return pitch_export.export(weights, out / "pitch.onnx", coco)

@@ -15,15 +15,8 @@ import torch
 import torch.nn.functional as functional
 from torch import nn
 
-from stages.pitch_observation.network import GRID_HEIGHT, GRID_WIDTH, STRIDE, PitchNetwork
-from stages.pitch_observation.training_data import (
-    PitchFrame,
-    load_frame,
-    load_training_frames,
-)
-from stages.pitch_observation.training_score import score
-from stages.pitch_observation.training_views import PitchSource
-from stages.player_detection.training_loop import (
+from training.detector_network import load_coco, settle_norms
+from training.loop import (
     VALIDATION_MATCH,
     Batch,
     Budget,
@@ -35,7 +28,14 @@ from stages.player_detection.training_loop import (
     train,
     training_images,
 )
-from stages.player_detection.training_network import load_coco, settle_norms
+from training.pitch_data import (
+    PitchFrame,
+    load_frame,
+    load_training_frames,
+)
+from training.pitch_network import GRID_HEIGHT, GRID_WIDTH, STRIDE, PitchNetwork
+from training.pitch_score import score
+from training.pitch_views import PitchSource
 
 
 @dataclass(frozen=True)

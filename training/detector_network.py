@@ -13,7 +13,7 @@ from torch import nn
 from ultralytics.cfg import get_cfg
 from ultralytics.nn.tasks import DetectionModel
 
-from stages.player_detection.training_data import ROLES
+from training.detector_data import ROLES
 
 COCO_ROW_OF_ROLE = (0, 0, 0, 32)
 """The COCO class (0 person, 32 sports ball) that each role's output row starts from."""

@@ -15,9 +15,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from stages.player_detection.training_data import ROLES
-from stages.player_detection.training_network import give_roles, load_coco
-from stages.player_detection.training_score import INPUT_HEIGHT, INPUT_WIDTH
+from training.detector_data import ROLES
+from training.detector_network import give_roles, load_coco
+from training.detector_score import INPUT_HEIGHT, INPUT_WIDTH
 
 LICENCE = "AGPL-3.0"
 ATTRIBUTION = (

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from ultralytics.utils.loss import v8DetectionLoss
 
-from stages.player_detection.training_data import (
+from training.detector_data import (
     BALL,
     ROLES,
     CropOptions,
@@ -24,7 +24,9 @@ from stages.player_detection.training_data import (
     load_frame,
     load_training_frames,
 )
-from stages.player_detection.training_loop import (
+from training.detector_network import give_roles, load_coco, settle_norms
+from training.detector_score import score
+from training.loop import (
     VALIDATION_MATCH,
     Batch,
     Budget,
@@ -36,8 +38,6 @@ from stages.player_detection.training_loop import (
     train,
     training_images,
 )
-from stages.player_detection.training_network import give_roles, load_coco, settle_norms
-from stages.player_detection.training_score import score
 
 
 @dataclass(frozen=True)

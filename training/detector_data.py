@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from stages.player_detection.training_loop import Batch, match_of, refuse_held_out
+from training.loop import Batch, match_of, refuse_held_out
 
 ROLES = ("player", "goalkeeper", "referee", "ball")
 BALL = ROLES.index("ball")

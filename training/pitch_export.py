@@ -4,20 +4,20 @@ from pathlib import Path
 
 import torch
 
-from stages.pitch_observation.network import (
+from training.detector_export import (
+    ATTRIBUTION,
+    LICENCE,
+    averaged_weights,
+    write_onnx,
+)
+from training.detector_network import load_coco
+from training.pitch_network import (
     INPUT_HEIGHT,
     INPUT_WIDTH,
     POINT_COUNT,
     ExportedPitchNetwork,
     PitchNetwork,
 )
-from stages.player_detection.training_export import (
-    ATTRIBUTION,
-    LICENCE,
-    averaged_weights,
-    write_onnx,
-)
-from stages.player_detection.training_network import load_coco
 
 LINE_NAMES = (
     "far_touchline", "near_touchline", "left_goal_line", "right_goal_line", "halfway_line",
