@@ -13,7 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--fps", type=float, default=25.0)
     parser.add_argument("--size", default="1280x720", metavar="WxH", help="frame size in pixels")
-    parser.add_argument("--camera", default="main", help="main, wide or tactical")
+    parser.add_argument("--camera", default="main", help="main, wide or behind_goal")
     parser.add_argument("--no-video", action="store_true", help="write the truth tables only")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
     parser.set_defaults(run=run)

@@ -16,8 +16,9 @@ from stages.export.drawing import Painter
 from stages.export.scenes import Scenes
 
 TIME_BASE = Fraction(1, 90000)
-# Bytes depend on the number of threads, so it is fixed.
-ENCODER = {"preset": "superfast", "crf": "23", "bf": "0"}
+# Bytes depend on the number of threads, so it is fixed; with the macroblock tree x264 gave other
+# bytes for the same pictures at some sizes.
+ENCODER = {"preset": "superfast", "crf": "23", "bf": "0", "x264-params": "mbtree=0"}
 THREADS = 2
 _LIMITED_RANGE, _BT601 = 1, 6
 

@@ -20,8 +20,9 @@ Array = NDArray[np.float64]
 MOTION_NOISE_PX, MOTION_NOISE_SHARE = 0.15, 0.03
 # how far a camera on its stand may wander in a second: radians of roll, metres, log aspect
 ROLL_WANDER, PLACE_WANDER_M, ASPECT_WANDER = 0.001, 0.05, 0.0002
-# the network's misses stay alike for about this long: looks within it are not independent
-MISS_MEMORY_S = 0.3
+# a point is missed in the same way for about this long (half of the variance on real clips for
+# over two seconds): looks within it are not independent
+MISS_MEMORY_S = 2.0
 UPDATE_ROUNDS = 4
 
 

@@ -17,8 +17,8 @@ from stages.pitch_calibration.following import Followed, Follower, Row
 from stages.pitch_calibration.reading import joined, sighting
 from stages.pitch_calibration.settling import settle
 
-# rows become final in blocks of this many seconds, when as many more have been seen
-BLOCK_S = 0.5
+# rows become final in blocks of this many seconds, when so much more has been seen
+BLOCK_S, LOOKAHEAD_S = 0.2, 0.8
 
 
 class CalibrationState(msgspec.Struct):
@@ -49,6 +49,7 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
         self.centre = np.array([facts.width, facts.height]) / 2
         self.points = facts.pitch.points()
         self.block = max(round(BLOCK_S * facts.frame_rate), 1)
+        self.wait = self.block + round(LOOKAHEAD_S * facts.frame_rate)
         self.follower = Follower(
             FirstLook(
                 self.centre,
@@ -74,7 +75,7 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
                 self.follower.follow(row, state.rows, seen, state.followed)
             state.shot = row.shot  # a cut may be told by the camera alone
             state.rows.append(row)
-            if len(state.rows) == 2 * self.block:
+            if len(state.rows) == self.wait:
                 parts.append(self._settled(state, self.block))
         if final and state.rows:
             parts.append(self._settled(state, len(state.rows)))
