@@ -7,9 +7,12 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 
-from domain.errors import FootAnalyticsError
+from domain.errors import FootAnalyticsError, ResourceError
 
+PACKAGES = ("domain", "application", "infrastructure", "stages", "training", "simulation")
 COMMANDS = {
     "demo": "render a short match, analyse it and show the result",
     "analyze": "analyse a match: video files in order, a folder of images, or tracking data",
@@ -24,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0 done, 1 failed, 2 bad usage or input."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        refuse_strangers()
         parser = _parser(given)
         options = parser.parse_args(given)
         if not hasattr(options, "run"):
@@ -40,6 +44,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 1
+
+
+def refuse_strangers(packages: Sequence[str] = PACKAGES) -> None:
+    """Make sure that our packages, whose names are plain words, are ours.
+
+    Raises:
+        ResourceError: another distribution in this environment has a package of such a name.
+    """
+    ours = Path(__file__).resolve().parent.parent
+    for name in packages:
+        spec = find_spec(name)
+        if spec is None or spec.origin is None or Path(spec.origin).resolve().parents[1] != ours:
+            raise ResourceError(
+                f"the package {name} here is not ours ({spec.origin if spec else 'missing'}): "
+                f"install footanalytics into an environment of its own"
+            )
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

@@ -333,6 +333,16 @@ def test_the_default_run_loads_neither_torch_nor_ultralytics(video: Path, tmp_pa
     assert done.returncode == 0, done.stderr
 
 
+def test_another_distributions_package_of_our_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages" / "__init__.py").touch()
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "
+    code += "from api.command_line import main; sys.exit(main(['--help']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "the package stages here is not ours" in done.stderr
+
+
 def test_errors_of_the_product_know_their_exit_codes() -> None:
     assert (FootAnalyticsError.exit_code, PlanError.exit_code) == (1, 2)
 

@@ -34,15 +34,17 @@ class Belief:
 class Sighting:
     """Pitch points seen in one frame.
 
-    `ground` (n, 2) in metres, `pixels` (n, 2), `sigma` (n,) in pixels, each axis.
+    `ground` (n, 2) in metres, `pixels` (n, 2), `sigma` (n,) in pixels, each axis; `share` of it is
+    news, the rest was in the sighting before.
     """
 
     ground: Array
     pixels: Array
     sigma: Array
+    share: float = 1.0
 
     def only(self, chosen: NDArray[np.bool_]) -> "Sighting":
-        return Sighting(self.ground[chosen], self.pixels[chosen], self.sigma[chosen])
+        return Sighting(self.ground[chosen], self.pixels[chosen], self.sigma[chosen], self.share)
 
     def __len__(self) -> int:
         return len(self.sigma)
@@ -103,38 +105,44 @@ def adjusted(
     `outlier` standard deviations has half its say, and counts as not fitting.
     """
     precision: Array = np.asarray(np.linalg.inv(prior.covariance), np.float64)
-    camera, damping = start, DAMPING[0]
     look = _Look(prior.mean, precision, seen, centre, outlier)
-    state = look.linearised(camera)
-    for _ in range(rounds):
-        if state is None:
-            return None
-        step = np.linalg.solve(state.normal + damping * np.diag(np.diag(state.normal)), state.slope)
+    camera, damping, state = start, DAMPING[0], look.linearised(start)
+    while state is not None and rounds > 0 and damping <= DAMPING[1]:
+        rounds -= 1
+        damped = state.normal + damping * np.diag(np.diag(state.normal))
+        step = np.linalg.solve(damped, state.slope)
         after = look.linearised(camera + step)
-        if after is None or after.loss > state.loss:
+        if after is None or after.objective > state.objective:
             damping *= 10
-            if damping > DAMPING[1]:
-                break
             continue
-        gain = state.loss - after.loss
+        gain = state.objective - after.objective
         camera, state, damping = camera + step, after, max(damping / 10, DAMPING[0])
         if gain < ENOUGH:
             break
-    if state is None:
-        return None
-    covariance = np.linalg.inv(state.normal)
-    return Fit(
-        Belief(camera, (covariance + covariance.T) / 2), state.cost, state.loss, state.agrees
-    )
+    return None if state is None else state.fit(camera)
 
 
 @dataclass(frozen=True)
 class _Linearised:
+    """Normal equations at a camera; `square` (n,) are squared misses in standard deviations."""
+
     normal: Array
     slope: Array
-    loss: float
-    cost: float
-    agrees: NDArray[np.bool_]
+    objective: float
+    square: Array
+    prior_cost: float
+    outlier: float
+
+    def fit(self, camera: Array) -> Fit:
+        spread = np.linalg.inv(self.normal)
+        agrees = self.square < self.outlier**2
+        loss = self.square / (1 + self.square / self.outlier**2)
+        return Fit(
+            belief=Belief(camera, (spread + spread.T) / 2),
+            cost=float(self.square[agrees].sum()) + self.prior_cost,
+            loss=float(loss.sum()) + self.prior_cost,
+            agrees=agrees,
+        )
 
 
 @dataclass(frozen=True)
@@ -157,12 +165,12 @@ class _Look:
         pull = self.precision @ off
         relative = 1 / (1 + square / self.outlier**2)
         rows = (jacobian * (relative / self.seen.sigma)[:, None, None]).reshape(-1, SIZE)
-        agrees = square < self.outlier**2
-        prior_cost = float(off @ pull)
+        share, prior_cost = self.seen.share, float(off @ pull)
         return _Linearised(
-            normal=rows.T @ rows + self.precision,
-            slope=rows.T @ (miss * relative[:, None]).ravel() + pull,
-            loss=float((square * relative).sum()) + prior_cost,
-            cost=float(square[agrees].sum()) + prior_cost,
-            agrees=agrees,
+            normal=share * (rows.T @ rows) + self.precision,
+            slope=share * (rows.T @ (miss * relative[:, None]).ravel()) + pull,
+            objective=share * float((square * relative).sum()) + prior_cost,
+            square=square,
+            prior_cost=prior_cost,
+            outlier=self.outlier,
         )

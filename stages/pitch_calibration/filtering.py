@@ -5,7 +5,7 @@ while its place stays, so that a shot's every frame sharpens the knowledge of wh
 stands. The smoother is that of Rauch, Tung and Striebel (1965).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,9 +51,8 @@ def moved(belief: Belief, motion: Array, elapsed_s: float, centre: Array) -> Mov
 
 def updated(predicted: Belief, seen: Sighting, since_s: float, centre: Array) -> Fit | None:
     """The belief after a sighting that comes `since_s` seconds after the last one."""
-    repeats = max(MISS_MEMORY_S / max(since_s, 1e-3), 1.0)
-    spread = Sighting(seen.ground, seen.pixels, seen.sigma * np.sqrt(repeats))
-    return adjusted(predicted, spread, centre, predicted.mean, UPDATE_ROUNDS)
+    news = replace(seen, share=min(since_s / MISS_MEMORY_S, 1.0))
+    return adjusted(predicted, news, centre, predicted.mean, UPDATE_ROUNDS)
 
 
 @dataclass
