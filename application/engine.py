@@ -43,7 +43,8 @@ class Engine:
                 segment = self.plan.segments[cell.segment]
                 return keys.source_key(planned, self.source.pixels_id, segment)
             return keys.timeline_key(planned, self._inputs(cell), self._carried(cell))
-        pixels = self.source.pixels_id if self._stages[cell.stage].reads_pixels else None
+        reads_input = planned.kind == "source" or self._stages[cell.stage].reads_pixels
+        pixels = self.source.pixels_id if reads_input else None
         whole = [entry for table in planned.concludes_with for entry in self._whole(table, cell)]
         return keys.end_key(planned, self._inputs(cell), self._carried(cell), whole, pixels)
 
@@ -205,7 +206,9 @@ class _WholeMatch:
         self.engine.source.extract_audio(path)
 
 
-def planned(stage: BaseStage, key_facts: Mapping[str, Any], made: set[str]) -> PlannedStage:
+def planned(
+    stage: BaseStage, key_facts: Mapping[str, Any], end_facts: Mapping[str, Any], made: set[str]
+) -> PlannedStage:
     """`stage` as the plan freezes it, given the tables that the stages before it make."""
     return PlannedStage(
         name=stage.name,
@@ -218,6 +221,7 @@ def planned(stage: BaseStage, key_facts: Mapping[str, Any], made: set[str]) -> P
             *(name for name in stage.optional_at_end if name in made),
         ),
         key_facts=key_facts,
+        end_facts=end_facts,
     )
 
 

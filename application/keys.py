@@ -13,7 +13,8 @@ TableInput = tuple[str, str, int]
 
 def source_key(stage: PlannedStage, pixels_id: str, segment: Segment) -> str:
     """The key of a source stage's cell: the pixels, and which of them are owned."""
-    return _hash(stage, {"pixels": pixels_id, "first": segment.first, "end": segment.end})
+    owned = [segment.number, segment.first, segment.end]
+    return _hash(stage, {"pixels": pixels_id, "owned": owned})
 
 
 def timeline_key(
@@ -49,6 +50,9 @@ def end_key(
 
 
 def _hash(stage: PlannedStage, inputs: dict[str, Any]) -> str:
-    identity = {"stage": stage.name, "version": stage.version, "facts": dict(stage.key_facts)}
+    facts = dict(stage.key_facts)
+    if inputs.get("end"):
+        facts["at_end"] = dict(stage.end_facts)
+    identity = {"stage": stage.name, "version": stage.version, "facts": facts}
     text = json.dumps({**identity, **inputs}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -4,6 +4,7 @@ The state decides, not the messages: a cell whose checkpoint exists is taken as 
 that was killed goes on where it stopped, and an unchanged cell of an earlier run is not run again.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -51,6 +52,7 @@ class Orchestrator:
         self._under_way: dict[int, dict[Cell, int]] = {}
         self._attempts: defaultdict[int, int] = defaultdict(int)
         self._looked_up: set[Cell] = set()
+        self._working_on: Cell | None = None
 
     def run(self) -> None:
         """Complete every cell.
@@ -58,11 +60,12 @@ class Orchestrator:
         Raises:
             FootAnalyticsError: a cell failed for good; the pipeline is marked failed.
         """
+        self._state.save(record(self._pipeline), self._pipeline.pull_events())
         try:
             while self._frontier.ready:
                 self._step()
         except FootAnalyticsError as error:
-            self._pipeline.fail(None, str(error))
+            self._pipeline.fail(self._working_on, str(error))
             with suppress(FootAnalyticsError):  # the first error is the one to report
                 self._state.save(record(self._pipeline), self._pipeline.pull_events())
             raise
@@ -90,6 +93,8 @@ class Orchestrator:
             known = self._state.checkpoint(self._engine.key(cell))
             if known and self._engine.intact(known):
                 fresh += self._commit(cell, self._lease(cell), known, reused=True)
+            elif known:
+                self._state.forget(known.key)
 
     def _dispatch(self) -> None:
         by_segment: defaultdict[int, list[Cell]] = defaultdict(list)
@@ -109,8 +114,17 @@ class Orchestrator:
         return next((cell for cell in self._frontier.in_order() if not self._is_pass(cell)), None)
 
     def _run_here(self, cell: Cell) -> None:
+        self._working_on = cell
         token = self._lease(cell)
-        self._commit(cell, token, self._engine.execute(cell), reused=False)
+        try:
+            checkpoint = self._engine.execute(cell)
+        except FootAnalyticsError:
+            raise
+        except Exception as error:  # the task's edge: a stage's own fault becomes the run's
+            logging.getLogger(__name__).debug("cell failed", exc_info=True)
+            raise StageError(f"{cell}: {type(error).__name__}: {error}") from error
+        self._commit(cell, token, checkpoint, reused=False)
+        self._working_on = None
 
     def _take_in(self, outcome: PassOutcome) -> None:
         leases = self._under_way.pop(outcome.segment)
@@ -126,6 +140,7 @@ class Orchestrator:
     def _retry_or_give_up(self, outcome: PassOutcome, leases: dict[Cell, int]) -> None:
         self._attempts[outcome.segment] += 1
         if not outcome.lost or self._attempts[outcome.segment] >= MAX_ATTEMPTS:
+            self._working_on = next(iter(leases))
             raise StageError(
                 f"segment {outcome.segment} ({', '.join(outcome.stages)}): {outcome.error}"
             )

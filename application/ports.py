@@ -1,4 +1,4 @@
-"""What the application needs of the world. Each port has at least two adapters."""
+"""What the application needs of the world; adapters stand in infrastructure/."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -77,13 +77,14 @@ class ArtifactStore(Protocol):
         """The artifact's bytes.
 
         Raises:
-            ArtifactError: it is missing, or its size is not the promised one.
+            ArtifactError: it is missing, or its bytes are not the promised ones.
         """
 
     def local_path(self, artifact: Artifact) -> Path:
         """A readable file with the artifact's bytes."""
 
-    def holds(self, artifact: Artifact) -> bool: ...
+    def holds(self, artifact: Artifact) -> bool:
+        """Whether it is there with just the bytes that its name promises."""
 
     def put_record(self, name: str, data: bytes) -> None:
         """Write a small record, atomically; an older one of that name is replaced."""
@@ -106,6 +107,9 @@ class StateStore(Protocol):
         """All of them, oldest first."""
 
     def checkpoint(self, key: str) -> Checkpoint | None: ...
+
+    def forget(self, key: str) -> None:
+        """Drop a checkpoint whose artifacts are lost, so that the next commit of the key counts."""
 
     def lease(self, pipeline_id: str, cell: Cell, holder: str, seconds: float) -> int | None:
         """Take the cell: a fencing token above any before, or None while another holds it."""

@@ -18,6 +18,11 @@ if [ ! -d .venv/lib ]; then
     [ "$FREE_KB" -ge 10000000 ] || stop "10 GB of free disk are needed here, $((FREE_KB / 1000000)) GB are free"
 fi
 
+if [ "$(id -u)" = 0 ] && ! command -v uv >/dev/null 2>&1 \
+    && ! python3 -c 'import ensurepip' >/dev/null 2>&1; then
+    PACKAGES="$PACKAGES python3-venv"
+fi
+
 if [ -n "$PACKAGES" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         say "installing$PACKAGES with apt-get"
@@ -45,8 +50,13 @@ if command -v uv >/dev/null 2>&1; then
 else
     [ -n "$PYTHON" ] || stop "Python 3.11, 3.12 or 3.13 is needed: sudo apt-get install -y python3 python3-venv"
     say "installing the pinned packages into .venv with pip (about 7 GB, a few minutes)"
-    [ -x .venv/bin/python ] || "$PYTHON" -m venv .venv \
-        || stop "run this first: sudo apt-get install -y python3-venv"
+    if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+        rm -rf .venv
+        if ! "$PYTHON" -m venv .venv; then
+            rm -rf .venv
+            stop "run this first: sudo apt-get install -y python3-venv"
+        fi
+    fi
     .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
     .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 fi

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from domain.errors import ConfigurationError
 from domain.pitch import PITCH_POINT_COUNT, Pitch
 
-MODEL_VERSIONS = ("v1",)
 STAGES = (
     "video_decoding",
     "player_detection",
@@ -32,6 +31,10 @@ class Speed:
     """Marks an option that may change the time a result takes but never the result."""
 
 
+class EndOnly:
+    """Marks an option that only the stage's END cell depends on."""
+
+
 Backend = Literal["auto", "openvino", "onnxruntime", "torch"]
 Precision = Literal["auto", "f32", "bf16", "int8"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -44,13 +47,16 @@ class StageOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def result_changing(self) -> dict[str, Any]:
-        """The options that belong in a cell's key, as plain JSON values."""
-        slow = {
-            name
-            for name, field in type(self).model_fields.items()
-            if any(isinstance(mark, Speed) for mark in field.metadata)
-        }
-        return self.model_dump(mode="json", exclude=slow)
+        """The options that belong in every cell's key, as plain JSON values."""
+        return self.model_dump(mode="json", exclude=self._marked(Speed) | self._marked(EndOnly))
+
+    def end_changing(self) -> dict[str, Any]:
+        """The options that belong in the END cell's key alone."""
+        return self.model_dump(mode="json", include=self._marked(EndOnly))
+
+    def _marked(self, mark: type) -> set[str]:
+        fields = type(self).model_fields.items()
+        return {name for name, field in fields if any(isinstance(m, mark) for m in field.metadata)}
 
     @classmethod
     def parse(cls, stage: str, values: Any) -> Self:
@@ -70,7 +76,7 @@ class VideoDecodingOptions(StageOptions):
     target_resolution: tuple[int, int] | None = Field(
         None, description="largest width and height in pixels; the aspect ratio is kept"
     )
-    extract_audio: bool = False
+    extract_audio: Annotated[bool, EndOnly()] = False
 
     @model_validator(mode="after")
     def _sizes(self) -> "VideoDecodingOptions":
@@ -87,12 +93,12 @@ class ModelOptions(StageOptions):
     model_name: str | None = Field(
         None, description="a .pt, .onnx or OpenVINO .xml file; empty means the shipped model"
     )
-    batch_size: Annotated[int | None, Field(ge=1, le=256), Speed()] = None
     backend: Backend = "auto"
     precision: Precision = "auto"
 
 
 class PlayerDetectionOptions(ModelOptions):
+    batch_size: Annotated[int | None, Field(ge=1, le=256), Speed()] = None
     confidence_threshold: Share = Field(
         0.1, description="least for a person; tracking joins the weak ones to known tracks only"
     )
@@ -231,7 +237,7 @@ class ProcessingConfiguration(BaseModel):
     checkpoint_enabled: bool = True
     segment_s: float | None = Field(None, ge=0.2, le=600, description="empty: by the length")
     pitch: PitchOptions = PitchOptions()
-    stages: tuple[str, ...] = STAGES
+    stages: Annotated[tuple[str, ...], Field(min_length=1)] = STAGES
     stage_configs: StageConfigs = StageConfigs()
 
     @model_validator(mode="before")

@@ -48,7 +48,8 @@ class PlannedStage:
     """A stage as the plan freezes it.
 
     `kind` is "source" for a stage that reads the input, "timeline" for one that carries state, and
-    "whole" for one that has an END cell only.
+    "whole" for one that has an END cell only. `key_facts` decide the results of all its cells,
+    `end_facts` those of its END cell alone.
     """
 
     name: str
@@ -58,6 +59,7 @@ class PlannedStage:
     requires: tuple[str, ...] = ()
     concludes_with: tuple[str, ...] = ()
     key_facts: Mapping[str, object] = field(default_factory=dict, hash=False)
+    end_facts: Mapping[str, object] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Plan:
                     f"stage {stage.name} requires {', '.join(missing)}, which no chosen stage "
                     f"before it produces: add that stage or leave this one out"
                 )
+            if twice := made & set(stage.produces):
+                raise PlanError(f"stage {stage.name} produces {', '.join(sorted(twice))} once more")
             made |= set(stage.produces)
         if not self.segments:
             raise PlanError("the input has no frame to analyse")

@@ -59,6 +59,7 @@ def analyze_locally(
     report = RunReport(str(out))
     recorder = Recorder(report, observer)
     folder = RunFolder(out, keep=configuration.checkpoint_enabled)
+    folder.refuse_if_busy()
     source = open_input(configuration)
     for note in source.notes:
         recorder.notice(note)
@@ -96,7 +97,8 @@ def plan_match(configuration: ProcessingConfiguration, source: Source, observer:
     made: set[str] = set()
     for stage, identity in _stages(configuration, source, observer):
         stages[stage.name] = stage
-        frozen.append(planned(stage, key_facts(stage, source.facts, identity), made))
+        facts = key_facts(stage, source.facts, identity)
+        frozen.append(planned(stage, facts, stage.options.end_changing(), made))
         made |= set(stage.produces)
     plan = Plan(tuple(frozen), source.segments(configuration.segment_s))
     return Match(configuration, source, plan, stages)

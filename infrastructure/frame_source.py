@@ -118,12 +118,13 @@ class VideoFrameSource:
         """Each bound moved to the keyframe nearest to its tick, at most `reach_s` away."""
         keys = np.flatnonzero(np.concatenate([part.index.key for part in self._source.parts]))
         times = self._source.index.time_s
-        if not len(keys) or not len(bounds):
+        if len(keys) < 2 or not len(bounds):
             return bounds
-        distance = np.abs(times[keys][None] - ticks[:, None])
-        nearest = distance.argmin(axis=1)
-        near = distance[np.arange(len(ticks)), nearest] < reach_s
-        return np.asarray(np.where(near, keys[nearest], bounds))
+        after = np.clip(np.searchsorted(times[keys], ticks), 1, len(keys) - 1)
+        pair = keys[np.stack([np.maximum(after - 1, 0), np.minimum(after, len(keys) - 1)])]
+        distance = np.abs(times[pair] - ticks)
+        nearest = np.take_along_axis(pair, distance.argmin(axis=0)[None], axis=0)[0]
+        return np.asarray(np.where(distance.min(axis=0) < reach_s, nearest, bounds))
 
     def _warmup_start(self, first: int, warmup: int) -> int:
         """The number of the frame `warmup` kept frames before `first`."""

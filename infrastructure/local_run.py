@@ -13,10 +13,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from application.engine import Engine
-from application.ports import Checkpoint, Observer
+from application.ports import Artifact, Checkpoint, Observer
 from domain.errors import ResourceError
 from domain.grid import END, Cell, Plan
-from infrastructure.storage.folder import FolderArtifactStore, publish, write_whole
+from infrastructure.storage.folder import (
+    FolderArtifactStore,
+    as_resource_errors,
+    publish,
+    write_whole,
+)
 
 STATE_FOLDER = ".footanalytics"
 
@@ -32,7 +37,7 @@ class RunReport:
     processes: int = 1
     cells_run: int = 0
     cells_reused: int = 0
-    peak_memory_mib: int = 0
+    peak_memory_mib: int = 0  # of this process and, as if all were as large, of its children
     stage_seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     notices: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
@@ -76,13 +81,25 @@ class RunFolder:
                 f"{self.out}: cannot be written ({error.strerror}): choose another --out"
             ) from error
         with lock:
-            _take(lock.fileno(), self.out)
+            with as_resource_errors(self.out):
+                _take(lock.fileno(), self.out)
             try:
+                if not self._keep:
+                    shutil.rmtree(self.state, ignore_errors=True)
                 store = FolderArtifactStore(self.state)
                 store.clear_temporary()
                 yield store
             finally:
                 self._tidy(existed)
+
+    def refuse_if_busy(self) -> None:
+        """Say at once, before the input is read, that another run is using the folder.
+
+        Raises:
+            ResourceError: it is.
+        """
+        with contextlib.suppress(OSError), (self.out / STATE_FOLDER / "lock").open("r+") as lock:
+            _take(lock.fileno(), self.out)
 
     def _tidy(self, existed: bool) -> None:
         """Leave no intermediates where none are wanted, and no folder where nothing came of it."""
@@ -122,20 +139,32 @@ class Recorder:
 
 
 def publish_files(engine: Engine, out: Path) -> list[str]:
-    """Copy every file that an END cell left to where the user finds it; returns their names."""
-    names = []
+    """Copy every file that an END cell left to where the user finds it; returns their names.
+
+    What an earlier run left there and this one does not make is removed.
+    """
+    files: dict[str, Artifact] = {}
     for stage in engine.plan.stages:
-        for name, artifact in engine.checkpoints[Cell(stage.name, END)].files.items():
-            publish(engine.artifacts.local_path(artifact), out / name)
-            names.append(name)
-    return sorted(names)
+        files |= engine.checkpoints[Cell(stage.name, END)].files
+    record = out / STATE_FOLDER / "published.json"
+    before = json.loads(record.read_bytes()) if record.is_file() else []
+    write_whole(record, json.dumps(sorted({*before, *files})).encode())
+    for name in set(before) - set(files):
+        (out / name).unlink(missing_ok=True)
+    for name, artifact in files.items():
+        publish(engine.artifacts.local_path(artifact), out / name)
+    write_whole(record, json.dumps(sorted(files)).encode())
+    return sorted(files)
 
 
 def finish(report: RunReport, started: float, out: Path) -> RunReport:
     """Complete the report and write it to run.json, the one file that holds times."""
     report.wall_s = round(time.monotonic() - started, 3)
-    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    report.peak_memory_mib = max(each.ru_maxrss for each in usage) // 1024
+    own, child = (
+        resource.getrusage(who).ru_maxrss // 1024
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    report.peak_memory_mib = own + (child * report.processes if report.processes > 1 else 0)
     report.stage_seconds = {name: round(s, 3) for name, s in report.stage_seconds.items()}
     dated = {"finished_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **report.as_json()}
     write_whole(out / "run.json", (json.dumps(dated, indent=2) + "\n").encode())

@@ -62,7 +62,7 @@ class TrackingDataSource:
 
     @cached_property
     def pixels_id(self) -> str:
-        content = " ".join(hash_file(path) for path in self._paths)
+        content = " ".join([*(hash_file(path) for path in self._paths), str(self._pitch)])
         return hashlib.sha256(content.encode()).hexdigest()
 
     def segments(self, seconds: float | None) -> tuple[Segment, ...]:

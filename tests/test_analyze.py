@@ -226,6 +226,41 @@ def test_a_damaged_artifact_is_made_again(video: Path, again: Path) -> None:
     assert results(again) == before
 
 
+@pytest.mark.slow
+def test_an_artifact_whose_bytes_changed_is_made_again(video: Path, again: Path) -> None:
+    before = results(again)
+    largest = max((again / ".footanalytics").glob("??/*"), key=lambda path: path.stat().st_size)
+    data = bytearray(largest.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    largest.write_bytes(data)
+    assert len(analyse(video, again).ran) >= 1
+    assert results(again) == before
+    assert analyse(video, again).ran == set()
+
+
+def test_results_that_a_run_does_not_make_do_not_stay_beside_it(video: Path, again: Path) -> None:
+    stages = ["video_decoding", "player_detection", "export"]
+    analyse(video, again, {**QUICK, "stages": stages})
+    assert "tracks.parquet" not in results(again)
+    analyse(video, again)
+    assert "tracks.parquet" in results(again)
+
+
+@pytest.mark.slow
+def test_other_segments_in_the_same_folder_give_what_they_give_alone(
+    video: Path, again: Path, tmp_path: Path
+) -> None:
+    other = {**QUICK, "segment_s": 1.5}
+    analyse(video, again, other)
+    analyse(video, tmp_path / "alone", other)
+    assert results(again) == results(tmp_path / "alone")
+
+
+def test_sound_is_asked_for_without_decoding_again(video: Path, again: Path) -> None:
+    with pytest.raises(FootAnalyticsError, match="has no sound"):
+        analyse(video, again, with_option(QUICK, "video_decoding", extract_audio=True))
+
+
 def test_a_second_run_on_the_same_folder_is_refused(video: Path, again: Path) -> None:
     from infrastructure.local_run import RunFolder
 
@@ -259,6 +294,8 @@ def test_a_bad_input_is_one_line_and_leaves_nothing(name: str, tmp_path: Path) -
         (["--set", "player_detection.nms_threshold=7"], "nms_threshold"),
         (["--set", "player_detection.colour=red"], "unknown option"),
         (["--set", "nonsense"], "expected STAGE.OPTION=VALUE"),
+        (["--set", "pitch=3", "--set", "pitch.length_m=100"], "pitch: expected a mapping"),
+        (["--set", "stages=[]"], "stages"),
         (["--set", "stages=[export, cooking]"], "unknown stage cooking"),
         (["--set", "player_detection.model_name=no.onnx"], "no file no.onnx"),
         (["--config", "no-such-file.yaml"], "no-such-file.yaml"),

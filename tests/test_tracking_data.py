@@ -70,6 +70,14 @@ def test_a_second_run_reuses_the_first(tmp_path: Path) -> None:
     assert _analyse(files, tmp_path).ran == set()
 
 
+def test_another_match_in_the_same_folder_is_another_match(tmp_path: Path) -> None:
+    _analyse(("epts_metrica_metadata.xml", "epts_metrica_tracking.txt"), tmp_path / "both")
+    second = ("second_spectrum_fake_metadata.xml", "second_spectrum_fake_data.jsonl")
+    _analyse(second, tmp_path / "both")
+    _analyse(second, tmp_path / "alone")
+    assert results(tmp_path / "both") == results(tmp_path / "alone")
+
+
 def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({"not": "tracking"}))
     (tmp_path / "b.json").write_text("[]")

@@ -92,10 +92,19 @@ def set_option(values: dict[str, Any], setting: str) -> None:
         raise ConfigurationError(f"--set {setting}: the value is not YAML") from error
     if second is None:
         values[first] = value
-    elif first == "pitch":
-        values.setdefault("pitch", {})[second] = value
-    else:
-        values.setdefault("stage_configs", {}).setdefault(first, {})[second] = value
+        return
+    place = values if first == "pitch" else _within(values, "stage_configs")
+    _within(place, first)[second] = value
+
+
+def _within(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """The mapping `values[name]`, made where it is missing or empty."""
+    inner = values.get(name)
+    if inner is None:
+        inner = values[name] = {}
+    if not isinstance(inner, dict):
+        raise ConfigurationError(f"{name}: expected a mapping of options (actual value {inner!r})")
+    return inner
 
 
 def _read(file: Path) -> dict[str, Any]:

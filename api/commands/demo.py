@@ -63,12 +63,13 @@ def rendered(folder: Path, seed: int, seconds: float) -> Path:
         say(f"1/3 the match is already rendered: {video}")
         return video
     say(f"1/3 rendering a match of {seconds:g} s with seed {seed}")
-    record.unlink(missing_ok=True)
-    write(simulate(chosen), folder, progress=Ticker("rendering"))
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        record.unlink(missing_ok=True)
+        write(simulate(chosen), folder, progress=Ticker("rendering"))
         record.write_text(recipe)
     except OSError as error:
-        raise ResourceError(f"{record}: cannot be written ({error.strerror})") from error
+        raise ResourceError(f"{folder}: cannot be written ({error.strerror})") from error
     return video
 
 

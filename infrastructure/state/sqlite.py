@@ -64,7 +64,8 @@ class SQLiteStateStore:
     def save(self, record: PipelineRecord, events: Sequence[DomainEvent]) -> None:
         with self._transaction() as execute:
             execute(
-                "INSERT OR REPLACE INTO pipelines VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO pipelines VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE "
+                "SET state=?2, configuration=?3, plan=?4, attempt=?5, error=?6",
                 msgspec.structs.astuple(record),
             )
             _append(execute, events)
@@ -80,6 +81,10 @@ class SQLiteStateStore:
     def checkpoint(self, key: str) -> Checkpoint | None:
         row = self._one("SELECT record FROM checkpoints WHERE key=?", key)
         return msgspec.msgpack.decode(row[0], type=Checkpoint) if row else None
+
+    def forget(self, key: str) -> None:
+        with self._transaction() as execute:
+            execute("DELETE FROM checkpoints WHERE key=?", (key,))
 
     def lease(self, pipeline_id: str, cell: Cell, holder: str, seconds: float) -> int | None:
         now = self._clock()
@@ -160,11 +165,11 @@ class SQLiteStateStore:
     @contextmanager
     def _transaction(self) -> Iterator[Execute]:
         """All statements or none; a full disk is reported as what it is."""
-        self._connection.execute("BEGIN IMMEDIATE")
         try:
+            self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection.execute
             self._connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             self._roll_back()
             raise ResourceError(
                 f"the state cannot be written ({error}): free some space and run again, it resumes"

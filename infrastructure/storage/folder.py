@@ -21,7 +21,7 @@ class FolderArtifactStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._temporary = root / "tmp"
-        with _as_resource_errors(root):
+        with as_resource_errors(root):
             self._temporary.mkdir(parents=True, exist_ok=True)
 
     def put(self, data: bytes) -> Artifact:
@@ -31,7 +31,7 @@ class FolderArtifactStore:
         return artifact
 
     def put_file(self, path: Path) -> Artifact:
-        with _as_resource_errors(path):
+        with as_resource_errors(path):
             artifact = Artifact(_file_sha256(path), path.stat().st_size)
             if self.holds(artifact):
                 path.unlink()
@@ -41,20 +41,22 @@ class FolderArtifactStore:
         return artifact
 
     def read(self, artifact: Artifact) -> memoryview:
+        path = self._path(artifact)
         try:
-            data = self._path(artifact).read_bytes()
+            data = path.read_bytes()
         except OSError as error:
-            raise ArtifactError(f"artifact {artifact.sha256}: {error.strerror}") from error
+            raise ArtifactError(f"{path}: {error.strerror}: run again, it is made anew") from error
         if hashlib.sha256(data).hexdigest() != artifact.sha256:
-            raise ArtifactError(f"artifact {artifact.sha256}: its bytes were changed")
+            raise ArtifactError(f"{path}: its bytes were changed: run again, it is made anew")
         return memoryview(data)
 
     def local_path(self, artifact: Artifact) -> Path:
         return self._path(artifact)
 
     def holds(self, artifact: Artifact) -> bool:
+        path = self._path(artifact)
         try:
-            return self._path(artifact).stat().st_size == artifact.size
+            return path.stat().st_size == artifact.size and _file_sha256(path) == artifact.sha256
         except OSError:
             return False
 
@@ -68,7 +70,7 @@ class FolderArtifactStore:
 
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:
-        with _as_resource_errors(self._temporary):
+        with as_resource_errors(self._temporary):
             folder = Path(tempfile.mkdtemp(dir=self._temporary))
         try:
             yield folder
@@ -78,14 +80,15 @@ class FolderArtifactStore:
     def clear_temporary(self) -> None:
         """Remove what a killed process left; only while no other process uses the store."""
         shutil.rmtree(self._temporary, ignore_errors=True)
-        self._temporary.mkdir(parents=True, exist_ok=True)
+        with as_resource_errors(self._temporary):
+            self._temporary.mkdir(parents=True, exist_ok=True)
 
     def _path(self, artifact: Artifact) -> Path:
         return self.root / artifact.sha256[:2] / artifact.sha256
 
     def _write(self, target: Path, data: bytes) -> None:
         with (
-            _as_resource_errors(target),
+            as_resource_errors(target),
             tempfile.NamedTemporaryFile(dir=self._temporary, delete=False) as file,
         ):
             try:
@@ -100,11 +103,12 @@ class FolderArtifactStore:
 
 def publish(source: Path, target: Path) -> None:
     """Copy a file to where the user finds it, so that it is there whole or not at all."""
-    with _as_resource_errors(target):
+    with as_resource_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.part")
         try:
             shutil.copyfile(source, temporary)
+            _flush(temporary)
             temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -113,7 +117,7 @@ def publish(source: Path, target: Path) -> None:
 
 def write_whole(target: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all."""
-    with _as_resource_errors(target):
+    with as_resource_errors(target):
         temporary = target.with_name(f".{target.name}.part")
         temporary.write_bytes(data)
         temporary.replace(target)
@@ -139,7 +143,7 @@ def _file_sha256(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _as_resource_errors(path: Path) -> Iterator[None]:
+def as_resource_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
