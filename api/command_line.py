@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         print(
-            "footanalytics: interrupted; the same command again goes on from here", file=sys.stderr
+            "footanalytics: interrupted; the same command again takes what is done and goes on",
+            file=sys.stderr,
         )
         return 130
     except BrokenPipeError:

@@ -270,6 +270,8 @@ def _one_line(prefix: str = "") -> Iterator[None]:
 
 def _explain(item: Any) -> str:
     name = ".".join(str(part) for part in item["loc"]) or "configuration"
+    if item["type"] == "extra_forbidden" and item["loc"][0] in STAGES:
+        return f"{name}: options of a stage belong under stage_configs"
     if item["type"] == "extra_forbidden":
         return f"{name}: unknown option (actual value {item['input']!r})"
     if item["type"] == "missing":

@@ -72,12 +72,11 @@ class Plan:
     def __post_init__(self) -> None:
         made: set[str] = set()
         for stage in self.stages:
-            missing = [t for t in stage.requires if t not in made]
-            missing += [t for t in stage.concludes_with if t not in made | set(stage.produces)]
-            if missing:
+            needed = {*stage.requires, *stage.concludes_with} - set(stage.produces)
+            if missing := sorted(needed - made):
                 raise PlanError(
                     f"stage {stage.name} requires {', '.join(missing)}, which no chosen stage "
-                    f"before it produces: add that stage or leave this one out"
+                    f"before it produces: add what makes them to stages, or leave {stage.name} out"
                 )
             if twice := made & set(stage.produces):
                 raise PlanError(f"stage {stage.name} produces {', '.join(sorted(twice))} once more")

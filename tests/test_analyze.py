@@ -162,7 +162,7 @@ def test_a_subset_of_the_stages_runs_by_itself(video: Path, tmp_path: Path) -> N
 
 
 def test_a_subset_that_misses_a_stage_is_refused(video: Path, tmp_path: Path) -> None:
-    with pytest.raises(PlanError, match="player_tracking requires frames, detections"):
+    with pytest.raises(PlanError, match="player_tracking requires detections, frames"):
         analyse(video, tmp_path / "out", {**QUICK, "stages": ["video_decoding", "player_tracking"]})
     assert not (tmp_path / "out").exists()
 

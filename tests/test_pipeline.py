@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from pathlib import Path
 
 import pytest
 
@@ -176,3 +177,19 @@ def test_configurations_are_frozen_and_name_every_stage() -> None:
 def test_every_pair_of_neighbouring_cells_streams_in_the_order_of_time() -> None:
     numbers = [cell.segment for cell in _plan().cells if cell.segment != END]
     assert all(a <= b for a, b in itertools.pairwise(numbers))
+
+
+def test_the_list_of_options_is_current() -> None:
+    from docs.options import page
+
+    written = (Path(__file__).parents[1] / "docs" / "options.md").read_text(encoding="utf-8")
+    assert written == page(), "run: python -m docs.options"
+
+
+def test_the_example_configuration_is_legal() -> None:
+    import yaml
+
+    text = (Path(__file__).parents[1] / "docs" / "options.md").read_text(encoding="utf-8")
+    values = yaml.safe_load(text.split("```yaml")[1].split("```")[0])
+    configuration = ProcessingConfiguration.parse({"video_path": "m.mp4", **values})
+    assert len(configuration.stage_configs.pitch_calibration.fixed_points) == 4

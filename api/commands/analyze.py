@@ -17,7 +17,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="INPUT",
         help="video files in order, a folder of images, or tracking data",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where the results go")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the results go (default: NAME-analysis)"
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration, YAML or JSON")
     parser.add_argument(
         "--set",
@@ -25,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="STAGE.OPTION=VALUE",
         dest="settings",
-        help="one option; may be repeated",
+        help="one option, as docs/options.md lists them; may be repeated",
     )
     parser.add_argument("--video", action="store_true", help="also write annotated.mp4")
     add_run_options(parser)

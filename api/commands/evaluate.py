@@ -16,8 +16,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("pitch", "the camera of single frames, against YOLO-pose labels", _pitch),
     ):
         kind = kinds.add_parser(name, help=summary)
-        kind.add_argument("--images", type=Path, required=True, metavar="DIR")
-        kind.add_argument("--labels", type=Path, required=True, metavar="DIR")
+        kind.add_argument("--images", type=Path, required=True, metavar="DIR", help="pictures")
+        kind.add_argument(
+            "--labels", type=Path, required=True, metavar="DIR", help="a text file a picture"
+        )
         kind.add_argument("--match", default="", metavar="A,B", help="only names that begin so")
         kind.add_argument(
             "--unstretch", action="store_true", help="the images were squeezed from 16:9"
@@ -27,7 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     match = kinds.add_parser("match", help="a run's tables, against the tables of the truth")
     match.add_argument("--truth", type=Path, required=True, metavar="DIR")
     match.add_argument("--result", type=Path, required=True, metavar="DIR")
-    match.add_argument("--teams-configured", action="store_true", help="home and away are named")
+    match.add_argument(
+        "--teams-configured", action="store_true", help="count swapped teams as wrong"
+    )
     match.set_defaults(run=_printing, score=_match)
     events = kinds.add_parser("events", help="events found in tracking, against collected ones")
     events.add_argument("--tracking", type=Path, required=True, metavar="DIR")

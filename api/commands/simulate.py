@@ -11,9 +11,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, required=True, help="the same seed, the same match")
     parser.add_argument("--seconds", type=float, required=True, help="length of the match")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--fps", type=float, default=25.0)
-    parser.add_argument("--size", default="1280x720", metavar="WxH", help="frame size in pixels")
-    parser.add_argument("--camera", default="main", help="main, wide or behind_goal")
+    parser.add_argument("--fps", type=float, default=25.0, help="frames a second (default 25)")
+    parser.add_argument(
+        "--size", default="1280x720", metavar="WxH", help="frame size in pixels (default 1280x720)"
+    )
+    parser.add_argument("--camera", default="main", help="main (default), wide or behind_goal")
     parser.add_argument("--no-video", action="store_true", help="write the truth tables only")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
     parser.set_defaults(run=run)
@@ -23,6 +25,7 @@ def run(options: argparse.Namespace) -> int:
     from simulation import SimulationOptions, simulate, write
 
     width, height = _size(options.size)
+    print(f"playing {options.seconds:g} s of football", file=sys.stderr)
     match = simulate(
         SimulationOptions(
             seed=options.seed,

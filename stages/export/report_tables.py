@@ -200,7 +200,7 @@ def events(data: ReportData) -> str:
     """All but the spells of possession, which the strip above shows."""
     shown = [event for event in data.events if event["type"] != "possession"]
     if not shown:
-        return _NOTHING.format("No events were found.")
+        return _NOTHING.format("No passes, shots or other events were found.")
     rows = "".join(_event_row(event) for event in shown)
     return (
         '<div class="scroll"><table><tr><th>Time</th><th>Event</th><th>Player</th><th>To</th>'

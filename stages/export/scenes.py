@@ -111,7 +111,7 @@ class Scenes:
 
 
 def _names(identities: pa.Table) -> dict[int, _Name]:
-    """What to write at each track: the shirt's number, else # and a number of ours."""
+    """What to write at each track: the shirt's number, else a p and a number of ours."""
     rows, roster = identities.to_pylist(), Roster.read(identities)
     tracks = np.array([row["track"] for row in rows], dtype=np.int64)
     names = {}
@@ -120,7 +120,7 @@ def _names(identities: pa.Table) -> dict[int, _Name]:
         if player >= 0:
             member = roster.players[player]
             digits = "".join(char for char in member.name if char.isdigit())
-            label = str(member.number) if member.number_known else f"#{digits or row['track']}"
+            label = str(member.number) if member.number_known else f"p{digits or row['track']}"
         names[row["track"]] = _Name(label, row["team"], row["role"] == "goalkeeper")
     return names
 

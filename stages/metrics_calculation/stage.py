@@ -91,6 +91,8 @@ def _calibrated(part: pa.Table) -> tuple[int, int]:
 def _table(found: list[Metric], start_s: float, end_s: float) -> pa.Table:
     names = ("scope", "subject", "name", "value", "unit", "uncertainty", "observed_share")
     columns = {name: [getattr(metric, name) for metric in found] for name in names}
+    # a sum over nothing is not a measured nought
+    columns["value"] = [each.value if each.observed_share > 0 else None for each in found]
     columns["start_s"] = [start_s] * len(found)
     columns["end_s"] = [end_s] * len(found)
     return tables.make("metrics", columns)
