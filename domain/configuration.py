@@ -112,7 +112,10 @@ class PlayerDetectionOptions(ModelOptions):
 class PitchObservationOptions(ModelOptions):
     confidence_threshold: Share = 0.35
     every: int = Field(
-        1, ge=1, le=100, description="look for the pitch's points in each n-th frame"
+        5,
+        ge=1,
+        le=100,
+        description="look for the pitch's points in each n-th frame, and wherever motion is lost",
     )
     cut_threshold: float = Field(0.5, gt=0, le=1, description="histogram distance that makes a cut")
 

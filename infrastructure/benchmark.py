@@ -32,7 +32,9 @@ def measure(values: Mapping[str, Any], processes: int | None, seconds: float) ->
     decoding = configuration.model_copy(update={"stages": ("video_decoding",)})
     decode_fps = float(_run(decoding, used)["frames_per_s"])
     networks = _networks(configuration, used, seconds)
-    inference_fps = 1 / sum(1 / rate for rate in networks.values())
+    every = configuration.stage_configs.pitch_observation.every
+    share = {"pitch_observation": 1 / every}  # of the frames that the network sees at least
+    inference_fps = 1 / sum(share.get(name, 1) / rate for name, rate in networks.items())
     ceiling = min(decode_fps, inference_fps)
     shared = 1 / (1 / decode_fps + 1 / inference_fps)
     fps = float(whole["frames_per_s"])

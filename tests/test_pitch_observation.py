@@ -163,6 +163,14 @@ def test_points_are_sought_in_each_nth_frame_by_number(pictures: list[Image]) ->
     assert later["points"].is_valid().to_pylist() == sought[2:]
 
 
+def test_points_are_sought_where_nothing_connects_with_the_frame_before(
+    pictures: list[Image],
+) -> None:
+    grey = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    table = observe([*pictures[:2], grey, *pictures[2:4]], every=100)
+    assert table["points"].is_valid().to_pylist() == [True, False, True, True, False]
+
+
 def test_a_model_of_another_kind_is_refused() -> None:
     class Detector:
         def infer(self, images: Sequence[Image]) -> list[tuple[NDArray[np.float32], ...]]:
@@ -174,10 +182,11 @@ def test_a_model_of_another_kind_is_refused() -> None:
 
 
 def test_grass_share_and_view_of_drawn_pictures(pictures: list[Image]) -> None:
-    table = observe([*pictures[:1], np.full((HEIGHT, WIDTH, 3), 128, np.uint8)], every=100)
-    assert 0.4 < table["grass_share"][0].as_py() < 0.9
-    assert table["grass_share"][1].as_py() == 0.0
-    assert table["view"].to_pylist() == ["wide", "other"]
+    grey = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    table = observe([*pictures[:2], grey], every=100)
+    assert 0.4 < table["grass_share"][1].as_py() < 0.9
+    assert table["grass_share"][2].as_py() == 0.0
+    assert table["view"].to_pylist() == ["wide", "wide", "other"]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,9 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
         parts = []
         for row, points, cut in joined(rows):
             state.shot += cut
-            state.view = row.view or state.view
+            # without points the view was told from the grass alone: the last better one holds
+            if row.view and (points is not None or cut or state.view == "other"):
+                state.view = row.view
             row.shot, row.view = state.shot, state.view
             if row.decoded and self.fixed is None:
                 seen = sighting(points, self.points, self.facts.width)

@@ -108,7 +108,7 @@ class _Pass:
 
     def _look_for_points(self, waiting: list[tuple[dict[str, Any], _Small]]) -> None:
         """Run the network on the frames whose turn it is, and complete their rows."""
-        due = [item for item in waiting if item[0]["frame"] % self.stage.options.every == 0]
+        due = [item for item in waiting if self._is_due(item[0])]
         answers = self.stage.model.infer([small.canvas for _, small in due]) if due else []
         found = {
             row["frame"]: self._points(answer[0], small.place)
@@ -119,6 +119,10 @@ class _Pass:
             seen = None if points is None else int((points[:, 2] > 0).sum())
             row["points"] = None if points is None else points.ravel()
             row["view"] = view_of(row["grass_share"], seen)
+
+    def _is_due(self, row: Mapping[str, Any]) -> bool:
+        """Each n-th frame, and each that motion does not connect with the one before."""
+        return row["camera_motion"] is None or row["frame"] % self.stage.options.every == 0
 
     def _points(self, answer: NDArray[np.float32], place: Fit) -> NDArray[np.float32]:
         """The network's answer as points (32, 3) in source pixels, faint ones with confidence 0."""
