@@ -133,7 +133,7 @@ class PitchCalibrationOptions(StageOptions):
     )
     min_points: int = Field(4, ge=4, le=PITCH_POINT_COUNT)
     ransac_threshold_m: float = Field(1.0, gt=0, le=10)
-    max_error_m: float = Field(4.0, gt=0, le=50, description="a worse calibration is no answer")
+    max_error_m: float = Field(2.5, gt=0, le=50, description="a worse calibration is no answer")
     max_propagation_s: float = Field(2.0, ge=0, le=60)
 
     @model_validator(mode="after")

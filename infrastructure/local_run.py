@@ -123,8 +123,9 @@ class Recorder:
         self._follower.planned(plan)
 
     def notice(self, text: str) -> None:
-        self._report.notices.append(text)
-        self._follower.notice(text)
+        if text not in self._report.notices:
+            self._report.notices.append(text)
+            self._follower.notice(text)
 
     def frames_seen(self, segment: int, count: int) -> None:
         self._follower.frames_seen(segment, count)

@@ -180,6 +180,18 @@ def test_frames_without_points_are_carried_from_both_sides(path: Array, points: 
     assert max(row.max() for row in errors(tables["calibration"], path) if row is not None) < 1.5
 
 
+def test_points_in_each_twelfth_frame_are_nearly_as_good(path: Array, points: Array) -> None:
+    tables = observation_tables(path, points)
+    rows = tables["pitch_observations"].to_pylist()
+    for number, row in enumerate(rows):
+        row["points"] = row["points"] if number % 12 == 0 else None
+    tables["pitch_observations"] = pa.Table.from_pylist(rows, tables["pitch_observations"].schema)
+    result = run(stage(), tables)
+    assert "none" not in statuses(result)
+    missed = [row for row in errors(result["calibration"], path) if row is not None]
+    assert np.median(np.concatenate(missed)) < 0.15
+
+
 def test_nothing_is_answered_long_after_the_last_points(path: Array, points: Array) -> None:
     blind = points.copy()
     blind[30:, :, 2] = 0

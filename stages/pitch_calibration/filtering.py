@@ -20,18 +20,21 @@ Array = NDArray[np.float64]
 MOTION_NOISE_PX, MOTION_NOISE_SHARE = 0.15, 0.03
 # how far a camera on its stand may wander in a second: radians of roll, metres, log aspect
 ROLL_WANDER, PLACE_WANDER_M, ASPECT_WANDER = 0.001, 0.05, 0.0002
-# a point is missed in the same way for about this long (half of the variance on real clips for
-# over two seconds): looks within it are not independent
-MISS_MEMORY_S = 2.0
+# how long the network misses a point in the same way: until the picture has moved by this share of
+# its width; and for a picture that stays, this many seconds
+MISS_MEMORY_WIDTHS, MISS_MEMORY_S = 0.4, 8.0
 UPDATE_ROUNDS = 4
+# factors on a prediction's standard deviations, the second for one that is contradicted
+DOUBT = (1.0, 4.0)
 
 
 @dataclass(frozen=True)
 class Moved:
-    """A prediction, and the variances (8,) that it added."""
+    """A prediction, the variances (8,) that it added, and how far the picture went, in widths."""
 
     belief: Belief
     added: Array
+    travel: float
 
 
 def moved(belief: Belief, motion: Array, elapsed_s: float, centre: Array) -> Moved:
@@ -46,13 +49,27 @@ def moved(belief: Belief, motion: Array, elapsed_s: float, centre: Array) -> Mov
     added[ROLL] += ROLL_WANDER**2 * elapsed_s
     added[X : Z + 1] = PLACE_WANDER_M**2 * elapsed_s
     added[LOG_ASPECT] = ASPECT_WANDER**2 * elapsed_s
-    return Moved(Belief(mean, belief.covariance + np.diag(added)), added)
+    zoom = abs(float(mean[LOG_FOCAL] - belief.mean[LOG_FOCAL]))
+    travel = distance / (2 * centre[0]) + zoom
+    return Moved(Belief(mean, belief.covariance + np.diag(added)), added, travel)
 
 
-def updated(predicted: Belief, seen: Sighting, since_s: float, centre: Array) -> Fit | None:
-    """The belief after a sighting that comes `since_s` seconds after the last one."""
-    news = replace(seen, share=min(since_s / MISS_MEMORY_S, 1.0))
-    return adjusted(predicted, news, centre, predicted.mean, UPDATE_ROUNDS)
+def updated(
+    predicted: Belief, seen: Sighting, since_s: float, travel: float, centre: Array
+) -> Fit | None:
+    """The belief after a sighting, `since_s` seconds and `travel` widths after the last one.
+
+    A network looks at one view always alike: of another look at it, only a share is news. Where
+    most points contradict the prediction, it is tried again as a much vaguer one.
+    """
+    share = since_s / MISS_MEMORY_S + travel / MISS_MEMORY_WIDTHS
+    news = replace(seen, share=min(share, 1.0))
+    for doubt in DOUBT:
+        vague = Belief(predicted.mean, predicted.covariance * doubt**2)
+        fit = adjusted(vague, news, centre, predicted.mean, UPDATE_ROUNDS)
+        if fit is not None and 2 * fit.agrees.sum() > len(seen):
+            return fit
+    return None
 
 
 @dataclass

@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.pitch_calibration import camera as cameras
 from stages.pitch_calibration.belief import Belief, Fit, Sighting
-from stages.pitch_calibration.camera import TURNING
 from stages.pitch_calibration.filtering import Moved, moved, updated
 from stages.pitch_calibration.first_look import FirstLook, lasting_part
 
@@ -19,8 +19,8 @@ DOUBTS = 3
 # seconds of sightings in one stretch before its camera's place is worth remembering
 SETTLED_S = 1.0
 FIT_MEMORY_S = 2.0
-# radians of pan, tilt and roll, and log zoom, by which no camera moves unnoticed in a few frames
-JUMP = np.array([0.05, 0.03, 0.05, 0.2])
+# share of the picture's width by which no camera moves unnoticed
+JUMP_WIDTHS = 0.1
 
 
 class Row(msgspec.Struct):
@@ -57,7 +57,10 @@ class Row(msgspec.Struct):
 class Followed(msgspec.Struct):
     """What is carried from frame to frame beside the rows."""
 
-    measured_s: float = 0.0
+    # time of the last sighting that fitted, and how many widths the picture has moved since
+    seen_s: float = 0.0
+    travel: float = 0.0
+    # seconds of sightings in this stretch
     stretch_s: float = 0.0
     doubts: int = 0
     misfit: float = 1.0
@@ -78,7 +81,6 @@ class Follower:
     first_look: FirstLook
     centre: Array
     max_propagation_s: float
-    frame_s: float
 
     def follow(self, row: Row, earlier: Sequence[Row], seen: Sighting, state: Followed) -> None:
         """Fill in the camera of `row` from what is seen and from the `earlier` rows that wait."""
@@ -88,7 +90,7 @@ class Follower:
         elif not self._continue(row, predicted, seen, state):
             state.doubts += 1
             if state.doubts >= DOUBTS and self._start(row, seen, state):
-                self._start_over(row, earlier, predicted.belief)
+                self._start_over(row, earlier, predicted.belief, seen)
 
     def _predicted(self, row: Row, earlier: Sequence[Row], state: Followed) -> Moved | None:
         before = next((other for other in reversed(earlier) if other.decoded), None)
@@ -96,10 +98,12 @@ class Follower:
         if row.motion is None or before is None or belief is None:
             return None
         # a microsecond for times that are sums of frames
-        if row.time_s - state.measured_s > self.max_propagation_s + 1e-6:
+        if row.time_s - state.seen_s > self.max_propagation_s + 1e-6:
             return None
         elapsed_s = row.time_s - before.time_s
-        return moved(belief, row.motion.reshape(3, 3), elapsed_s, self.centre)
+        predicted = moved(belief, row.motion.reshape(3, 3), elapsed_s, self.centre)
+        state.travel += predicted.travel
+        return predicted
 
     def _continue(self, row: Row, predicted: Moved, seen: Sighting, state: Followed) -> bool:
         """Take the prediction and what is seen; False where the two contradict each other."""
@@ -108,9 +112,9 @@ class Follower:
         row.misfit = state.misfit
         if len(seen) == 0:
             return True
-        since_s = row.time_s - state.measured_s
-        fit = updated(predicted.belief, seen, since_s, self.centre)
-        if fit is None or 2 * fit.agrees.sum() <= len(seen):
+        since_s = row.time_s - state.seen_s
+        fit = updated(predicted.belief, seen, since_s, state.travel, self.centre)
+        if fit is None:
             return False
         self._accept(row, fit, since_s, state)
         return True
@@ -118,13 +122,11 @@ class Follower:
     def _accept(self, row: Row, fit: Fit, since_s: float, state: Followed) -> None:
         row.believe(fit.belief)
         row.measured = bool(fit.agrees.sum() >= self.first_look.min_points)
-        if not row.measured:
-            return
+        state.seen_s, state.travel, state.doubts = row.time_s, 0.0, 0
+        state.stretch_s += min(since_s, SETTLED_S)
         share = min(since_s / FIT_MEMORY_S, 1.0)
         state.misfit += share * (fit.misfit - state.misfit)
         row.misfit = state.misfit
-        state.measured_s, state.doubts = row.time_s, 0
-        state.stretch_s += min(since_s, self.frame_s)
         self._remember(fit.belief, state)
 
     def _start(self, row: Row, seen: Sighting, state: Followed) -> bool:
@@ -135,8 +137,8 @@ class Follower:
         row.forget()
         row.believe(fit.belief)
         row.measured, row.misfit = True, fit.misfit
-        state.measured_s, state.doubts, state.stretch_s = row.time_s, 0, 0.0
-        state.misfit = row.misfit
+        state.seen_s, state.travel, state.doubts = row.time_s, 0.0, 0
+        state.stretch_s, state.misfit = 0.0, fit.misfit
         return True
 
     def _remember(self, belief: Belief, state: Followed) -> None:
@@ -147,10 +149,10 @@ class Follower:
         state.known_mean, state.known_covariance = place.mean, place.covariance
         state.known_s = state.stretch_s
 
-    def _start_over(self, row: Row, earlier: Sequence[Row], before: Belief) -> None:
+    def _start_over(self, row: Row, earlier: Sequence[Row], before: Belief, seen: Sighting) -> None:
         """Forget the guesses since the last sighting: the new stretch is carried back over them.
 
-        A camera that is suddenly elsewhere is a cut that the pictures hid, as in a dissolve.
+        A camera that suddenly looks elsewhere is a cut that the pictures hid, as in a dissolve.
         """
         guesses = [row]
         for other in reversed(earlier):
@@ -158,7 +160,13 @@ class Follower:
                 break
             other.forget()
             guesses.append(other)
-        if row.mean is not None and (np.abs(row.mean - before.mean)[TURNING] > JUMP).any():
+        if row.mean is not None and self._looks_elsewhere(before.mean, row.mean, seen):
             guesses[-1].motion = None
             for guess in guesses:
                 guess.shot += 1
+
+    def _looks_elsewhere(self, before: Array, after: Array, seen: Sighting) -> bool:
+        """Whether points of the pitch lie far from where they would be."""
+        places = [cameras.view(camera, self.centre, seen.ground)[0] for camera in (before, after)]
+        distance = np.nan_to_num(np.linalg.norm(places[1] - places[0], axis=1), nan=np.inf)
+        return bool(np.median(distance) > JUMP_WIDTHS * 2 * self.centre[0])

@@ -59,7 +59,6 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
             ),
             self.centre,
             options.max_propagation_s,
-            1 / facts.frame_rate,
         )
         pairs = options.fixed_points
         self.fixed = FixedCamera.from_pairs(pairs, self.centre) if pairs else None
