@@ -16,24 +16,14 @@ from numpy.typing import NDArray
 
 from application.stage import Frame, FramePass, FrameStage, MatchFacts, StageResult, WholeMatch
 from domain import tables
-from domain.configuration import ProcessingConfiguration, StageOptions
+from domain.configuration import STAGES, ProcessingConfiguration, StageOptions
 from domain.errors import ConfigurationError, InputError
 from domain.grid import Segment
 from domain.pitch import Pitch
 from infrastructure.video.source import hash_file
 
 SUFFIXES = frozenset({".json", ".jsonl", ".xml", ".dat", ".csv", ".txt"})
-REPLACED = frozenset(
-    {
-        "video_decoding",
-        "player_detection",
-        "pitch_observation",
-        "pitch_calibration",
-        "player_tracking",
-        "ball_tracking",
-        "team_classification",
-    }
-)
+REPLACED = frozenset(STAGES[: STAGES.index("event_detection")])
 SEGMENT_S = 20.0
 SPEED_WINDOW_S = 0.4
 Array = NDArray[np.float64]

@@ -101,7 +101,7 @@ def _node(plot: Any, axes: Any, team: str, place: MeanPlace, share: float) -> No
 
 def _short(name: str) -> str:
     digits = "".join(char for char in name if char.isdigit())
-    return f"#{digits}" if digits else name[:3]
+    return f"p{digits}" if digits else name[:3]
 
 
 def _fading(hex_colour: str) -> LinearSegmentedColormap:
