@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 
+import msgspec
 from pydantic import TypeAdapter
 
 from application.engine import Engine
@@ -159,6 +160,8 @@ class Orchestrator:
         self, cell: Cell, token: int, checkpoint: Checkpoint, *, reused: bool
     ) -> Sequence[Cell]:
         self._pipeline.cell_completed(cell)
+        if not reused:
+            checkpoint = msgspec.structs.replace(checkpoint, token=token)
         kept = self._state.commit(
             self._pipeline.pipeline_id,
             cell,

@@ -65,6 +65,10 @@ def test_every_table_is_there_and_keeps_its_contract(undisturbed: Path) -> None:
     assert json.loads((undisturbed / "summary.json").read_text())["video"]["frames"] == 75
 
 
+def test_every_checkpoint_tells_the_lease_it_was_made_under(first: Recording) -> None:
+    assert {done.token for done in first.checkpoints.values()} == {1}
+
+
 def test_the_match_is_seen(undisturbed: Path) -> None:
     detections = pq.read_table(undisturbed / "detections.parquet")
     people = sum(role != "ball" for role in detections["role"].to_pylist())
