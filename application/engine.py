@@ -1,10 +1,10 @@
-"""Runs one cell: find its inputs and its key, reuse its checkpoint or run it, commit.
+"""Runs one cell of one match: find its inputs and its key, run it, write what it leaves.
 
 Whichever executor calls it, what a cell computes is the same.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,15 +12,18 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from application import keys, records, timeline
+from application.checkpoints import Checkpoints
 from application.ports import Artifact, ArtifactStore, Checkpoint, FrameSource
 from application.stage import BaseStage, Frame, StageResult, TimelineStage, WholeMatchStage
 from domain import tables
-from domain.errors import StageError
+from domain.errors import ArtifactError, LostCellError, StageError
 from domain.grid import END, Cell, Plan, PlannedStage
+
+KeysOf = Callable[[Sequence[Cell]], Sequence[str]]
 
 
 class Engine:
-    """Knows one match: its plan, its stages, its input, and the checkpoints of finished cells."""
+    """Knows one match: its plan, its stages, its input; `keys_of` tells the keys of done cells."""
 
     def __init__(
         self,
@@ -28,16 +31,53 @@ class Engine:
         stages: Mapping[str, BaseStage],
         source: FrameSource,
         artifacts: ArtifactStore,
+        keys_of: KeysOf,
     ) -> None:
         self.plan = plan
         self.source = source
         self.artifacts = artifacts
-        self.checkpoints: dict[Cell, Checkpoint] = {}
+        self.kept = Checkpoints(artifacts)
         self._stages = stages
+        self._keys_of = keys_of
+        self._found: dict[Cell, Checkpoint] = {}
+
+    def checkpoint(self, cell: Cell) -> Checkpoint:
+        """The checkpoint of a cell that is done.
+
+        Raises:
+            LostCellError: it is not done any more, or its checkpoint is gone.
+        """
+        if cell not in self._found:
+            self.look_up([cell])
+        return self._found[cell]
+
+    def look_up(self, cells: Collection[Cell]) -> None:
+        """Find the checkpoints of these cells, with one question to the state."""
+        unknown = [cell for cell in cells if cell not in self._found]
+        for cell, key in zip(unknown, self._keys_of(unknown) if unknown else (), strict=True):
+            found = self.kept.find(key) if key else None
+            if found is None:
+                raise self._lost(cell, "its checkpoint is gone")
+            self._found[cell] = found
+
+    def remember(self, cell: Cell, checkpoint: Checkpoint) -> None:
+        """A cell that was committed from here."""
+        self._found[cell] = checkpoint
+
+    def _lost(self, cell: Cell, why: str) -> LostCellError:
+        """What `cell` left cannot be used: forget it, so that it is made anew."""
+        if found := self._found.pop(cell, None):
+            self.kept.forget(found.key)
+        return LostCellError(f"{cell}: {why}; it is done again", cell.stage, cell.segment)
 
     def key(self, cell: Cell) -> str:
-        """The key of a cell whose requirements are done."""
+        """The key of a cell whose requirements are done.
+
+        Raises:
+            LostCellError: one of them is not done any more.
+        """
         planned = self.plan.by_name[cell.stage]
+        self.look_up(self._read_by(cell))
         if cell.segment != END:
             if planned.kind == "source":
                 segment = self.plan.segments[cell.segment]
@@ -48,9 +88,8 @@ class Engine:
         whole = [entry for table in planned.concludes_with for entry in self._whole(table, cell)]
         return keys.end_key(planned, self._inputs(cell), self._carried(cell), whole, pixels)
 
-    def execute(self, cell: Cell) -> Checkpoint:
+    def execute(self, cell: Cell, key: str) -> Checkpoint:
         """Run a cell of a timeline stage, or an END cell, and write its artifacts."""
-        key = self.key(cell)
         started = time.perf_counter()
         with self.artifacts.workspace() as workspace:
             result, carried = self._run(cell, workspace)
@@ -68,34 +107,55 @@ class Engine:
             )
 
     def source_checkpoint(
-        self, cell: Cell, written: Mapping[str, Artifact], seconds: float
+        self, cell: Cell, key: str, written: Mapping[str, Artifact], seconds: float
     ) -> Checkpoint:
         """The checkpoint of a source stage's cell from what a pass over its segment wrote."""
-        return Checkpoint(
-            key=self.key(cell),
-            cell=str(cell),
-            tables=dict(written),
-            watermark=self.plan.segments[cell.segment].end,
-            seconds=seconds,
-        )
+        end = self.plan.segments[cell.segment].end
+        return Checkpoint(key, str(cell), dict(written), watermark=end, seconds=seconds)
 
-    def intact(self, checkpoint: Checkpoint) -> bool:
-        """Whether all that the checkpoint promises is still there."""
-        return all(self.artifacts.holds(artifact) for artifact in checkpoint.artifacts())
-
-    def read(self, artifact: Artifact) -> pa.Table:
-        return records.table_from_bytes(self.artifacts.read(artifact))
+    def files(self) -> Mapping[str, Artifact]:
+        """Every file that the END cells of a finished match left, by name."""
+        ends = [Cell(stage.name, END) for stage in self.plan.stages]
+        self.look_up(ends)
+        return {
+            name: artifact
+            for cell in ends
+            for name, artifact in self.checkpoint(cell).files.items()
+        }
 
     def table(self, name: str) -> pa.Table:
         """All final rows of the table `name`."""
-        return pa.concat_tables([tables.empty(name), *self.parts(name)])
+        return pa.concat_tables([tables.empty(name), *self.parts(name, None)])
 
-    def parts(self, name: str) -> Iterator[pa.Table]:
-        """The final rows of the table `name`, a cell at a time."""
-        for cell in self._cells_of(name):
-            checkpoint = self.checkpoints.get(cell)
-            if checkpoint and name in checkpoint.tables:
-                yield self.read(checkpoint.tables[name])
+    def parts(self, name: str, reader: Cell | None) -> Iterator[pa.Table]:
+        """The final rows of the table `name`, a cell at a time; those of `reader` left out."""
+        cells = [cell for cell in self._cells_of(name) if cell != reader]
+        self.look_up(cells)
+        for cell in cells:
+            if artifact := self.checkpoint(cell).tables.get(name):
+                yield self._rows_of(cell, artifact)
+
+    def _rows_of(self, cell: Cell, artifact: Artifact) -> pa.Table:
+        return records.table_from_bytes(self._bytes_of(cell, artifact))
+
+    def _bytes_of(self, cell: Cell, artifact: Artifact) -> memoryview:
+        """Bytes that `cell` left; where they are gone or changed, the cell is lost."""
+        try:
+            return self.artifacts.read(artifact)
+        except ArtifactError as error:
+            raise self._lost(cell, str(error)) from error
+
+    def _read_by(self, cell: Cell) -> list[Cell]:
+        """The done cells that decide the key of `cell`, and that it may read."""
+        planned = self.plan.by_name[cell.stage]
+        if planned.kind == "source" and cell.segment != END:
+            return []
+        needed = [Cell(self.plan.producers[name], cell.segment) for name in planned.requires]
+        if (before := self._before(cell)) is not None:
+            needed.append(before)
+        if cell.segment == END:
+            needed += [c for name in planned.concludes_with for c in self._cells_of(name)]
+        return [each for each in dict.fromkeys(needed) if each != cell]
 
     def _run(self, cell: Cell, workspace: Path) -> tuple[StageResult, timeline.Carried | None]:
         stage = self._stages[cell.stage]
@@ -114,40 +174,45 @@ class Engine:
         if not isinstance(stage, TimelineStage):
             raise StageError(f"{cell}: not a timeline stage")
         deliveries = {
-            name: timeline.Delivery(self._rows(sha, name, cell), watermark)
-            for name, sha, watermark in self._inputs(cell)
+            name: timeline.Delivery(self._delivered(name, cell), watermark)
+            for name, _, watermark in self._inputs(cell)
         }
-        before = self._carried(cell)
-        carried = (
-            records.decode(bytes(self.artifacts.read(before)), timeline.Carried)
-            if before
-            else timeline.begin(stage)
-        )
+        carried = self._carried_into(cell) or timeline.begin(stage)
         return timeline.step(stage, carried, deliveries, final=cell.segment == END)
 
-    def _rows(self, sha256: str, name: str, cell: Cell) -> pa.Table:
-        if not sha256:
-            return tables.empty(name)
+    def _delivered(self, name: str, cell: Cell) -> pa.Table:
         producer = Cell(self.plan.producers[name], cell.segment)
-        return self.read(self.checkpoints[producer].tables[name])
+        artifact = self.checkpoint(producer).tables.get(name)
+        return self._rows_of(producer, artifact) if artifact else tables.empty(name)
 
     def _inputs(self, cell: Cell) -> list[keys.TableInput]:
         inputs = []
         for name in self.plan.by_name[cell.stage].requires:
-            checkpoint = self.checkpoints[Cell(self.plan.producers[name], cell.segment)]
+            checkpoint = self.checkpoint(Cell(self.plan.producers[name], cell.segment))
             artifact = checkpoint.tables.get(name)
             inputs.append((name, artifact.sha256 if artifact else "", checkpoint.watermark))
         return inputs
 
-    def _carried(self, cell: Cell) -> Artifact | None:
+    def _before(self, cell: Cell) -> Cell | None:
+        """The cell whose carried state `cell` goes on with."""
         if self.plan.by_name[cell.stage].kind != "timeline":
             return None
         before = len(self.plan.segments) - 1 if cell.segment == END else cell.segment - 1
-        return self.checkpoints[Cell(cell.stage, before)].carried if before >= 0 else None
+        return Cell(cell.stage, before) if before >= 0 else None
+
+    def _carried(self, cell: Cell) -> Artifact | None:
+        before = self._before(cell)
+        return self.checkpoint(before).carried if before else None
+
+    def _carried_into(self, cell: Cell) -> timeline.Carried | None:
+        before, artifact = self._before(cell), self._carried(cell)
+        if before is None or artifact is None:
+            return None
+        return records.decode(bytes(self._bytes_of(before, artifact)), timeline.Carried)
 
     def _whole(self, name: str, reader: Cell) -> Iterator[keys.TableInput]:
         for cell in self._cells_of(name):
-            if cell != reader and (artifact := self.checkpoints[cell].tables.get(name)):
+            if cell != reader and (artifact := self.checkpoint(cell).tables.get(name)):
                 yield name, artifact.sha256, cell.segment
 
     def _cells_of(self, name: str) -> Iterator[Cell]:
@@ -191,7 +256,7 @@ class _WholeMatch:
         declared = {*self.stage.requires, *self.stage.concludes_with, *self.stage.produces}
         if name not in declared:
             raise StageError(f"stage {self.stage.name} reads {name} and does not declare it")
-        yield from self.engine.parts(name)
+        yield from self.engine.parts(name, Cell(self.stage.name, END))
         if name in self.last.tables:
             yield self.last.tables[name]
 

@@ -16,7 +16,7 @@ from application.engine import store_tables
 from application.ports import ArtifactStore, FrameSource, PassOutcome
 from application.stage import BaseStage, Frame, FramePass, FrameStage
 from domain import tables
-from domain.errors import FootAnalyticsError, StageError
+from domain.errors import FootAnalyticsError, ResourceError, StageError
 from domain.grid import Plan, Segment
 
 T = TypeVar("T")
@@ -109,10 +109,14 @@ class PassRunner:
             }
             return PassOutcome(segment, tuple(names), written, dict(result.seconds))
         except FootAnalyticsError as error:
-            return PassOutcome(segment, tuple(names), error=str(error))
+            return PassOutcome(segment, tuple(names), error=error)
+        except MemoryError:
+            full = ResourceError("out of memory: use fewer processes or a smaller batch_size")
+            return PassOutcome(segment, tuple(names), error=full)
         except Exception as error:  # the task's edge: whatever it was, the run must hear of it
             logging.getLogger(__name__).debug("pass failed", exc_info=True)
-            return PassOutcome(segment, tuple(names), error=f"{type(error).__name__}: {error}")
+            reason = StageError(f"{type(error).__name__}: {error}")
+            return PassOutcome(segment, tuple(names), error=reason)
 
     def _frame_stage(self, name: str) -> FrameStage:
         stage = self._stages[name]

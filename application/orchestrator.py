@@ -1,188 +1,107 @@
-"""Takes one match through its grid: decides what is next, until every cell is done.
+"""Takes one match through its grid on one machine: passes in an executor, the rest in here."""
 
-The state decides, not the messages: a cell whose checkpoint exists is taken as it is, so a run
-that was killed goes on where it stopped, and an unchanged cell of an earlier run is not run again.
-"""
+from application import retry
+from application.match import OpenMatch
+from application.ports import Observer, PassExecutor, PassOutcome
+from application.state import Lease, StateStore
+from application.task import Task, as_ours, one_line
+from domain.errors import FootAnalyticsError, LostCellError, WorkerLostError
+from domain.grid import Cell, Queue
+from domain.pipeline import PipelineState
 
-import logging
-from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import suppress
-
-import msgspec
-from pydantic import TypeAdapter
-
-from application.engine import Engine
-from application.ports import (
-    Checkpoint,
-    Observer,
-    PassExecutor,
-    PassOutcome,
-    PipelineRecord,
-    StateStore,
-)
-from domain.errors import FootAnalyticsError, StageError
-from domain.grid import END, Cell, Frontier, Plan
-from domain.pipeline import Pipeline
-
-_PLANS = TypeAdapter(Plan)
-MAX_ATTEMPTS = 3
-LEASE_S = 60.0
+LEASE_S = 7 * 86_400.0
+"""Nobody else works on this state, so a lease need not be renewed."""
 
 
 class Orchestrator:
-    """Runs the admitted `pipeline`; the executor takes the passes, this process all the rest."""
+    """Runs the admitted pipeline of `match`, the only one in `state` that runs."""
 
     def __init__(
-        self,
-        pipeline: Pipeline,
-        engine: Engine,
-        state: StateStore,
-        executor: PassExecutor,
-        observer: Observer,
-        *,
-        reuse: bool,
+        self, match: OpenMatch, state: StateStore, executor: PassExecutor, observer: Observer
     ) -> None:
-        self._pipeline = pipeline
-        self._engine = engine
+        self._match = match
         self._state = state
         self._executor = executor
         self._observer = observer
-        self._reuse = reuse
-        self._frontier = Frontier(engine.plan)
-        self._under_way: dict[int, dict[Cell, int]] = {}
-        self._attempts: defaultdict[int, int] = defaultdict(int)
-        self._looked_up: set[Cell] = set()
-        self._working_on: Cell | None = None
+        self._under_way: dict[int, Task] = {}
 
     def run(self) -> None:
         """Complete every cell.
 
         Raises:
-            FootAnalyticsError: a cell failed for good; the pipeline is marked failed.
+            FootAnalyticsError: a job failed for good; the pipeline is marked failed.
         """
-        self._state.save(record(self._pipeline), self._pipeline.pull_events())
         try:
-            while self._frontier.ready:
+            while self._state_now() is PipelineState.RUNNING:
                 self._step()
         except FootAnalyticsError as error:
-            self._pipeline.fail(self._working_on, str(error))
-            with suppress(FootAnalyticsError):  # the first error is the one to report
-                self._state.save(record(self._pipeline), self._pipeline.pull_events())
+            self._give_up(error)
             raise
         finally:
             self._executor.close()
 
+    def _state_now(self) -> PipelineState | None:
+        record = self._state.pipeline(self._match.record.pipeline_id)
+        return record.state if record else None
+
     def _step(self) -> None:
-        """Keep the executor busy, run one cell here if one is ready, and take in what came back."""
-        self._take_known()
-        self._dispatch()
-        here = self._next_here()
+        """Keep the executor busy, do one job here if one is ready, and take in what came back."""
+        while len(self._under_way) < self._executor.capacity and (lease := self._claim("gpu")):
+            self._begin(lease)
+        here = self._claim("cpu")
         if here:
-            self._run_here(here)
+            self._do(Task(self._state, self._match, here))
         for outcome in self._executor.finished(wait=not here and bool(self._under_way)):
             self._take_in(outcome)
+        if not here and not self._under_way:
+            self._state.expire(retry.MAX_LOSSES, "")  # wakes what was put off
 
-    def _take_known(self) -> None:
-        """Commit what earlier runs left; each may make more cells ready, with keys known then."""
-        if not self._reuse:
-            return
-        fresh = [cell for cell in self._frontier.in_order() if cell not in self._looked_up]
-        while fresh:
-            cell = fresh.pop(0)
-            self._looked_up.add(cell)
-            known = self._state.checkpoint(self._engine.key(cell))
-            if known and self._engine.intact(known):
-                fresh += self._commit(cell, self._lease(cell), known, reused=True)
-            elif known:
-                self._state.forget(known.key)
+    def _claim(self, queue: Queue) -> Lease | None:
+        return self._state.claim(queue, self._match.able, "local", LEASE_S)
 
-    def _dispatch(self) -> None:
-        by_segment: defaultdict[int, list[Cell]] = defaultdict(list)
-        for cell in self._frontier.in_order():
-            if self._is_pass(cell) and cell.segment not in self._under_way:
-                by_segment[cell.segment].append(cell)
-        for segment, cells in by_segment.items():
-            if len(self._under_way) >= self._executor.capacity:
-                return
-            self._under_way[segment] = {cell: self._lease(cell) for cell in cells}
-            self._executor.submit(segment, [cell.stage for cell in cells])
+    def _begin(self, lease: Lease) -> None:
+        """Hand a pass to the executor, or take it as it is where all of it is known."""
+        task = Task(self._state, self._match, lease)
+        task.tell_started()
+        if task.missing:
+            segment = task.job.cells[0].segment
+            self._under_way[segment] = task
+            self._executor.submit(segment, [cell.stage for cell in task.missing])
+        else:
+            task.commit(task.keep({}), self._observer)
 
-    def _is_pass(self, cell: Cell) -> bool:
-        return cell.segment != END and self._engine.plan.by_name[cell.stage].kind == "source"
-
-    def _next_here(self) -> Cell | None:
-        return next((cell for cell in self._frontier.in_order() if not self._is_pass(cell)), None)
-
-    def _run_here(self, cell: Cell) -> None:
-        self._working_on = cell
-        token = self._lease(cell)
+    def _do(self, task: Task) -> None:
+        task.tell_started()
         try:
-            checkpoint = self._engine.execute(cell)
-        except FootAnalyticsError:
-            raise
+            task.commit(task.keep(task.execute()), self._observer)
+        except LostCellError as error:
+            task.reopen(Cell(error.stage, error.segment))
         except Exception as error:  # the task's edge: a stage's own fault becomes the run's
-            logging.getLogger(__name__).debug("cell failed", exc_info=True)
-            raise StageError(f"{cell}: {type(error).__name__}: {error}") from error
-        self._commit(cell, token, checkpoint, reused=False)
-        self._working_on = None
+            reason = as_ours(error, task.job)
+            task.fail(reason, None)
+            raise reason from error
 
     def _take_in(self, outcome: PassOutcome) -> None:
-        leases = self._under_way.pop(outcome.segment)
-        if outcome.error:
-            self._retry_or_give_up(outcome, leases)
+        task = self._under_way.pop(outcome.segment)
+        if outcome.error is None:
+            task.commit(task.keep(task.made_by(outcome)), self._observer)
             return
-        for cell, token in leases.items():
-            seconds = outcome.seconds.get(cell.stage, 0.0)
-            written = outcome.tables.get(cell.stage, {})
-            checkpoint = self._engine.source_checkpoint(cell, written, seconds)
-            self._commit(cell, token, checkpoint, reused=False)
+        again = retry.delay_s(outcome.error, task.lease)
+        if isinstance(outcome.error, WorkerLostError) and again is not None:
+            task.fail(outcome.error, 0.0)
+            return
+        task.fail(outcome.error, None)
+        raise type(outcome.error)(f"{task.job}: {outcome.error}")
 
-    def _retry_or_give_up(self, outcome: PassOutcome, leases: dict[Cell, int]) -> None:
-        self._attempts[outcome.segment] += 1
-        if not outcome.lost or self._attempts[outcome.segment] >= MAX_ATTEMPTS:
-            self._working_on = next(iter(leases))
-            raise StageError(
-                f"segment {outcome.segment} ({', '.join(outcome.stages)}): {outcome.error}"
+    def _give_up(self, error: FootAnalyticsError) -> None:
+        """On one machine the user waits: the first job that fails ends the run."""
+        if self._state_now() is PipelineState.RUNNING:
+            pipeline = self._match.pipeline()
+            pipeline.fail(one_line(error))
+            self._state.move(
+                pipeline.pipeline_id,
+                PipelineState.FAILED,
+                pipeline.pull_events(),
+                expected=[PipelineState.RUNNING],
+                error=one_line(error),
             )
-        for cell, token in leases.items():
-            self._state.give_back(self._pipeline.pipeline_id, cell, token)
-
-    def _lease(self, cell: Cell) -> int:
-        holder = self._pipeline.pipeline_id
-        token = self._state.lease(self._pipeline.pipeline_id, cell, holder, LEASE_S)
-        if token is None:
-            raise StageError(f"{cell}: another process works on this pipeline")
-        self._pipeline.cell_started(cell)
-        return token
-
-    def _commit(
-        self, cell: Cell, token: int, checkpoint: Checkpoint, *, reused: bool
-    ) -> Sequence[Cell]:
-        self._pipeline.cell_completed(cell)
-        if not reused:
-            checkpoint = msgspec.structs.replace(checkpoint, token=token)
-        kept = self._state.commit(
-            self._pipeline.pipeline_id,
-            cell,
-            token,
-            checkpoint,
-            self._pipeline.pull_events(),
-            self._pipeline.state,
-        )
-        self._engine.checkpoints[cell] = kept
-        self._observer.cell_completed(cell, kept, reused=reused)
-        return self._frontier.complete(cell)
-
-
-def record(pipeline: Pipeline) -> PipelineRecord:
-    """The pipeline as the store keeps it."""
-    plan = _PLANS.dump_json(pipeline.plan).decode() if pipeline.plan else ""
-    return PipelineRecord(
-        pipeline.pipeline_id,
-        pipeline.state.value,
-        pipeline.configuration.model_dump_json(),
-        plan,
-        pipeline.attempt,
-        pipeline.error,
-    )

@@ -1,6 +1,6 @@
 """What the application needs of the world; adapters stand in infrastructure/."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -8,8 +8,8 @@ from typing import Protocol
 import msgspec
 
 from application.stage import Frame, MatchFacts
+from domain.errors import FootAnalyticsError
 from domain.grid import Cell, Plan, Segment
-from domain.pipeline import DomainEvent, PipelineState
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -23,7 +23,9 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """The record that a cell is done.
 
     `tables` and `files` name the artifacts that the cell wrote, `carried` the state for the next
-    segment, `watermark` the frame before which its rows are final. `seconds` is the time it took.
+    segment, `watermark` the frame before which its rows are final. `seconds` is the time it took,
+    `token` the fencing token of the lease under which it was made, `made_at` when that was, in
+    Unix seconds.
     """
 
     key: str
@@ -34,35 +36,13 @@ class Checkpoint(msgspec.Struct, frozen=True):
     watermark: int = 0
     seconds: float = 0.0
     token: int = 0
+    made_at: float = 0.0
 
     def artifacts(self) -> Iterator[Artifact]:
         yield from self.tables.values()
         yield from self.files.values()
         if self.carried:
             yield self.carried
-
-
-class LogEntry(msgspec.Struct, frozen=True):
-    """A domain event in the log; numbers are global, rise, and are never used twice."""
-
-    number: int
-    event_id: str
-    kind: str
-    pipeline_id: str
-    cell: str
-    attempt: int
-    message: str
-
-
-class PipelineRecord(msgspec.Struct, frozen=True):
-    """What the store keeps of a pipeline; configuration and plan are JSON texts."""
-
-    pipeline_id: str
-    state: str
-    configuration: str
-    plan: str = ""
-    attempt: int = 0
-    error: str = ""
 
 
 class ArtifactStore(Protocol):
@@ -89,62 +69,28 @@ class ArtifactStore(Protocol):
     def put_record(self, name: str, data: bytes) -> None:
         """Write a small record, atomically; an older one of that name is replaced."""
 
+    def put_first(self, name: str, data: bytes) -> bytes:
+        """Write a record unless there is one of that name, and return the one that is there."""
+
     def read_record(self, name: str) -> bytes | None: ...
+
+    def remove_record(self, name: str) -> None:
+        """Nothing happens where there is none."""
+
+    def records(self, folder: str) -> Iterator[str]:
+        """The names of all records whose names begin with `folder` and a slash."""
+
+    def artifacts(self) -> Iterator[tuple[Artifact, float]]:
+        """Every artifact, with the Unix time at which it was written."""
+
+    def remove(self, artifact: Artifact) -> None:
+        """Nothing happens where it is not there."""
+
+    def free_bytes(self) -> int | None:
+        """The room that is left; None where there is no telling."""
 
     def workspace(self) -> AbstractContextManager[Path]:
         """A folder for temporary files, on the artifacts' own disk, removed at the end."""
-
-
-class StateStore(Protocol):
-    """The pipelines' state and their log. Every method is atomic."""
-
-    def save(self, record: PipelineRecord, events: Sequence[DomainEvent]) -> None:
-        """Insert or replace the pipeline's record and append its events to the log."""
-
-    def pipeline(self, pipeline_id: str) -> PipelineRecord | None: ...
-
-    def pipelines(self) -> Sequence[PipelineRecord]:
-        """All of them, oldest first."""
-
-    def checkpoint(self, key: str) -> Checkpoint | None: ...
-
-    def forget(self, key: str) -> None:
-        """Drop a checkpoint whose artifacts are lost, so that the next commit of the key counts."""
-
-    def lease(self, pipeline_id: str, cell: Cell, holder: str, seconds: float) -> int | None:
-        """Take the cell: a fencing token above any before, or None while another holds it."""
-
-    def renew(self, pipeline_id: str, cell: Cell, token: int, seconds: float) -> bool:
-        """Hold the lease for `seconds` from now; False when it has passed to another."""
-
-    def give_back(self, pipeline_id: str, cell: Cell, token: int) -> None:
-        """Let the cell go before its lease ends; nothing happens when it is no longer held."""
-
-    def commit(
-        self,
-        pipeline_id: str,
-        cell: Cell,
-        token: int,
-        checkpoint: Checkpoint,
-        events: Sequence[DomainEvent],
-        state: PipelineState,
-    ) -> Checkpoint:
-        """Mark the cell done, keep its checkpoint, append the events and set the pipeline's state.
-
-        All of it happens, or nothing. The first commit of a key wins: the checkpoint that counts
-        is returned.
-
-        Raises:
-            LeaseError: the token is not the cell's latest; nothing was changed.
-        """
-
-    def done(self, pipeline_id: str) -> Mapping[Cell, str]:
-        """The pipeline's finished cells and their keys."""
-
-    def log(self, after: int, limit: int = 1000) -> Sequence[LogEntry]:
-        """Entries with numbers above `after`, in order."""
-
-    def close(self) -> None: ...
 
 
 class FrameSource(Protocol):
@@ -170,17 +116,13 @@ class FrameSource(Protocol):
 
 
 class PassOutcome(msgspec.Struct, frozen=True):
-    """What became of a pass over a segment: the tables that each stage wrote, or the error.
-
-    `lost` says that the worker vanished: the segment may be tried again.
-    """
+    """What became of a pass over a segment: the tables that each stage wrote, or the error."""
 
     segment: int
     stages: tuple[str, ...]
     tables: dict[str, dict[str, Artifact]] = {}
     seconds: dict[str, float] = {}
-    error: str = ""
-    lost: bool = False
+    error: FootAnalyticsError | None = None
 
 
 class PassExecutor(Protocol):
@@ -210,5 +152,17 @@ class Observer(Protocol):
 
     def frames_seen(self, segment: int, count: int) -> None:
         """`count` more frames of the segment went through all its source stages."""
+
+    def cell_completed(self, cell: Cell, checkpoint: Checkpoint, *, reused: bool) -> None: ...
+
+
+class Silent:
+    """An observer that does nothing."""
+
+    def planned(self, plan: Plan) -> None: ...
+
+    def notice(self, text: str) -> None: ...
+
+    def frames_seen(self, segment: int, count: int) -> None: ...
 
     def cell_completed(self, cell: Cell, checkpoint: Checkpoint, *, reused: bool) -> None: ...

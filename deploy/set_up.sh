@@ -1,5 +1,7 @@
 #!/bin/sh
-# Makes .venv with everything that footanalytics needs, and checks what the system must have.
+# Makes .venv with everything that footanalytics needs, and checks what the system must have. What
+# only the servers of the cluster and their tests need is installed too where root runs this; without
+# it the rest works.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -33,6 +35,25 @@ if [ -n "$PACKAGES" ]; then
     fi
 fi
 
+SERVERS=""
+wants() { command -v "$1" >/dev/null 2>&1 || SERVERS="$SERVERS $2"; }
+wants redis-server redis-server
+wants java default-jre-headless
+wants mvn maven
+wants cc "gcc libc6-dev"
+ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || SERVERS="$SERVERS libfaketime"
+
+if [ -n "$SERVERS" ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        say "installing$SERVERS with apt-get, for the servers of the cluster and their tests"
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends $SERVERS; } >/dev/null \
+            || say "that failed: \`make servers\` and the tests of the cluster need it, nothing else does"
+    else
+        say "for \`make servers\` and the tests of the cluster alone: sudo apt-get install -y$SERVERS"
+    fi
+fi
+
 PYTHON=""
 for candidate in python3.11 python3.12 python3.13 python3; do
     if command -v "$candidate" >/dev/null 2>&1 \
@@ -59,6 +80,11 @@ else
     fi
     .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
     .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+fi
+
+# Elsewhere the first start of a Pulsar downloads it.
+if [ "${FOOTANALYTICS_REQUIRE_SERVERS:-}" = 1 ]; then
+    .venv/bin/python deploy/servers.py --fetch >/dev/null || say "the tests that need Pulsar will fail"
 fi
 touch .venv/.ready
 say "done: .venv/bin/footanalytics --help"

@@ -16,6 +16,10 @@ class InputError(FootAnalyticsError):
     exit_code = 2
 
 
+class UnknownPipelineError(InputError):
+    """There is no pipeline of that id."""
+
+
 class ConfigurationError(InputError):
     """An option is unknown or out of its legal range."""
 
@@ -32,8 +36,46 @@ class ResourceError(FootAnalyticsError):
     """The machine lacks something: disk, memory, a permission."""
 
 
+class WorkerLostError(ResourceError):
+    """The process that did a job died: out of memory, killed, or crashed by what it read."""
+
+
+class DeviceMemoryError(ResourceError):
+    """The GPU's memory does not hold even one image at a time."""
+
+
+class DeviceLostError(ResourceError):
+    """The GPU failed; nothing more can be done on it by this process."""
+
+
+class StateLostError(ResourceError):
+    """The state store has forgotten everything and must be rebuilt from storage."""
+
+
 class ArtifactError(FootAnalyticsError):
     """An artifact is missing or its bytes are not the ones its name promises."""
+
+
+class LostCellError(ArtifactError):
+    """What a finished cell left is gone or changed: the cell must be done again.
+
+    `stage` and `segment` name the cell.
+    """
+
+    def __init__(self, message: str, stage: str, segment: int) -> None:
+        super().__init__(message)
+        self.stage, self.segment = stage, segment
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, int]]:
+        return type(self), (str(self), self.stage, self.segment)
+
+
+class VersionError(FootAnalyticsError):
+    """A plan froze other versions than this worker has; the job goes back for another."""
+
+
+class StoppedError(FootAnalyticsError):
+    """The worker was asked to stop; the job goes back as if it had not been taken."""
 
 
 class LeaseError(FootAnalyticsError):

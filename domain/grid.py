@@ -3,9 +3,11 @@
 A cell may run when the cells that it requires are done: the required stages' cells on its segment
 and, for a stage that carries state, its own cell on the segment before. A stage's END cell comes
 after its last segment and after the END cells of the stages that it reads.
+
+A worker takes a job: the source stages' cells on one segment together, so that a frame is decoded
+once, or one other cell.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +16,8 @@ from typing import Literal
 from domain.errors import PlanError
 
 END = -1
+Queue = Literal["cpu", "gpu"]
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True, order=True)
@@ -41,6 +45,32 @@ class Segment:
     end: int
     start_s: float
     end_s: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one worker takes at once: the source stages' cells on a segment, or one other cell.
+
+    `number` is its place in the plan.
+    """
+
+    number: int
+    cells: tuple[Cell, ...]
+
+    def __str__(self) -> str:
+        return f"pass/{self.cells[0].segment}" if len(self.cells) > 1 else str(self.cells[0])
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+@dataclass(frozen=True)
+class Follower:
+    """A job that may run when all jobs in `spans` (first number, count) are done."""
+
+    job: Job
+    queue: Queue
+    spans: tuple[Span, ...]
 
 
 @dataclass(frozen=True)
@@ -99,11 +129,32 @@ class Plan:
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """Every cell, segment by segment, so that results stream out in the order of time."""
-        numbers = [segment.number for segment in self.segments]
-        streamed = [stage.name for stage in self.stages if stage.kind != "whole"]
-        body = [Cell(name, number) for number in numbers for name in streamed]
-        return (*body, *(Cell(stage.name, END) for stage in self.stages))
+        """Every cell, job by job."""
+        return tuple(cell for job in self.jobs for cell in job.cells)
+
+    @cached_property
+    def cell_numbers(self) -> Mapping[Cell, int]:
+        """The place of each cell in `cells`."""
+        return {cell: number for number, cell in enumerate(self.cells)}
+
+    @cached_property
+    def jobs(self) -> tuple[Job, ...]:
+        """The passes, then the timeline's cells in the order of time, then the END cells.
+
+        Results stream out best when of the jobs that may run the first is taken.
+        """
+        segments = [segment.number for segment in self.segments]
+        sources = [stage.name for stage in self.stages if stage.kind == "source"]
+        timeline = [stage.name for stage in self.stages if stage.kind == "timeline"]
+        contents = [tuple(Cell(name, number) for name in sources) for number in segments if sources]
+        contents += [(Cell(name, number),) for number in segments for name in timeline]
+        contents += [(Cell(stage.name, END),) for stage in self.stages]
+        return tuple(Job(number, cells) for number, cells in enumerate(contents))
+
+    @cached_property
+    def job_of(self) -> Mapping[Cell, Job]:
+        """The job that does each cell."""
+        return {cell: job for job in self.jobs for cell in job.cells}
 
     def requirements(self, cell: Cell) -> tuple[Cell, ...]:
         """The cells that must be done before `cell` may run."""
@@ -114,6 +165,53 @@ class Plan:
         if stage.kind == "timeline" and cell.segment > self.segments[0].number:
             required.append(Cell(cell.stage, cell.segment - 1))
         return tuple(required)
+
+    def is_pass(self, job: Job) -> bool:
+        """Whether the job decodes a segment and runs the source stages on it."""
+        first = job.cells[0]
+        return first.segment != END and self.by_name[first.stage].kind == "source"
+
+    def runnable(self, done: Collection[int]) -> tuple[Job, ...]:
+        """The jobs that may run when those with the numbers `done` are done."""
+        return tuple(
+            job
+            for job, spans in self._spans.items()
+            if job.number not in done
+            and all(n in done for first, count in spans for n in range(first, first + count))
+        )
+
+    def followers(self, job: Job) -> tuple[Follower, ...]:
+        """The jobs that wait for `job`, perhaps among others."""
+        return self._followers[job]
+
+    @cached_property
+    def _spans(self) -> Mapping[Job, tuple[Span, ...]]:
+        """The jobs that each job waits for."""
+        return {job: self._span_of(job) for job in self.jobs}
+
+    def _span_of(self, job: Job) -> tuple[Span, ...]:
+        """Neighbouring numbers become one span: an END cell waits for all passes, as one."""
+        needed = (self.job_of[cell] for own in job.cells for cell in self.requirements(own))
+        spans: list[Span] = []
+        for number in sorted({other.number for other in needed}):
+            if spans and spans[-1][0] + spans[-1][1] == number:
+                spans[-1] = (spans[-1][0], spans[-1][1] + 1)
+            else:
+                spans.append((number, 1))
+        return tuple(spans)
+
+    @cached_property
+    def _followers(self) -> Mapping[Job, tuple[Follower, ...]]:
+        followers: dict[Job, list[Follower]] = {job: [] for job in self.jobs}
+        for job, spans in self._spans.items():
+            for first, count in spans:
+                for needed in self.jobs[first : first + count]:
+                    followers[needed].append(Follower(job, self.queue_of(job), spans))
+        return {job: tuple(found) for job, found in followers.items()}
+
+    def queue_of(self, job: Job) -> Queue:
+        """The kind of worker that the job needs."""
+        return "gpu" if self.is_pass(job) else "cpu"
 
     def _own_cells(self, stage: PlannedStage) -> tuple[Cell, ...]:
         """A timeline stage's last cell follows all its others; a source stage's do not."""
@@ -129,35 +227,3 @@ class Plan:
 
     def _stages_of(self, tables: Collection[str]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self.producers[table] for table in tables))
-
-
-class Frontier:
-    """What may run next: kept up to date as cells complete, a few steps a cell."""
-
-    def __init__(self, plan: Plan, done: Collection[Cell] = ()) -> None:
-        self._waiting: dict[Cell, int] = {}
-        self._followers: dict[Cell, list[Cell]] = defaultdict(list)
-        self._rank = {cell: rank for rank, cell in enumerate(plan.cells)}
-        for cell in plan.cells:
-            requirements = plan.requirements(cell)
-            self._waiting[cell] = len(requirements)
-            for needed in requirements:
-                self._followers[needed].append(cell)
-        self.ready = {cell for cell, count in self._waiting.items() if count == 0}
-        for cell in sorted(done, key=self._rank.__getitem__):
-            self.complete(cell)
-
-    def complete(self, cell: Cell) -> list[Cell]:
-        """Mark `cell` done and return the cells that may run since then, first ones first."""
-        self.ready.discard(cell)
-        freed = []
-        for follower in self._followers.pop(cell, ()):
-            self._waiting[follower] -= 1
-            if self._waiting[follower] == 0:
-                self.ready.add(follower)
-                freed.append(follower)
-        return sorted(freed, key=self._rank.__getitem__)
-
-    def in_order(self) -> list[Cell]:
-        """The cells that may run, in the order in which results stream out best."""
-        return sorted(self.ready, key=self._rank.__getitem__)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from domain.configuration import ProcessingConfiguration
 from domain.errors import TransitionError
-from domain.grid import END, Cell, Plan
+from domain.grid import END, Cell, Job
 
 
 class PipelineState(StrEnum):
@@ -21,15 +21,16 @@ class PipelineState(StrEnum):
     CANCELLED = "cancelled"
 
 
-_LEGAL: Mapping[PipelineState, frozenset[PipelineState]] = {
-    PipelineState.QUEUED: frozenset({PipelineState.RUNNING, PipelineState.CANCELLED}),
-    PipelineState.RUNNING: frozenset(
-        {PipelineState.COMPLETED, PipelineState.FAILED, PipelineState.CANCELLED}
-    ),
-    PipelineState.COMPLETED: frozenset(),
-    PipelineState.FAILED: frozenset({PipelineState.QUEUED}),
-    PipelineState.CANCELLED: frozenset({PipelineState.QUEUED}),
+FINISHED = frozenset({PipelineState.COMPLETED, PipelineState.FAILED, PipelineState.CANCELLED})
+
+_SOURCES: Mapping[PipelineState, frozenset[PipelineState]] = {
+    PipelineState.QUEUED: frozenset({PipelineState.FAILED, PipelineState.CANCELLED}),
+    PipelineState.RUNNING: frozenset({PipelineState.QUEUED}),
+    PipelineState.COMPLETED: frozenset({PipelineState.RUNNING}),
+    PipelineState.FAILED: frozenset({PipelineState.QUEUED, PipelineState.RUNNING}),
+    PipelineState.CANCELLED: frozenset({PipelineState.QUEUED, PipelineState.RUNNING}),
 }
+"""The states from which each may be reached."""
 
 
 class EventKind(StrEnum):
@@ -47,33 +48,36 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True)
 class DomainEvent:
-    """A fact about a pipeline. `attempt` tells apart what a retry makes happen again."""
+    """A fact about a pipeline.
+
+    `attempt` tells apart what a retry makes happen again; `key` is the finished cell's.
+    """
 
     kind: EventKind
     pipeline_id: str
     cell: Cell | None = None
     attempt: int = 0
     message: str = ""
+    key: str = ""
 
     @property
     def event_id(self) -> str:
         """The same fact has the same id wherever it is recorded, so consumers can drop repeats."""
-        name = f"{self.pipeline_id}/{self.cell or ''}/{self.kind}/{self.attempt}"
+        name = f"{self.pipeline_id}/{self.cell or ''}/{self.kind}/{self.key or self.attempt}"
         return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
 
 
 @dataclass
 class Pipeline:
-    """One match on its way. Build it with `submit`; collect `pull_events` when storing it."""
+    """One match on its way. Build it with `submit`; collect `pull_events` when storing it.
+
+    Its finished jobs stand in the state store, which completes it with the last one.
+    """
 
     pipeline_id: str
     configuration: ProcessingConfiguration
     state: PipelineState = PipelineState.QUEUED
-    plan: Plan | None = None
     attempt: int = 0
-    error: str = ""
-    done: set[Cell] = field(default_factory=set)
-    _started: set[str] = field(default_factory=set)
     _pending: list[DomainEvent] = field(default_factory=list)
 
     @classmethod
@@ -82,38 +86,31 @@ class Pipeline:
         pipeline._record(EventKind.PIPELINE_SUBMITTED)
         return pipeline
 
-    def admit(self, plan: Plan) -> None:
-        """Freeze the plan and start."""
+    def start(self) -> None:
+        """The plan is frozen and the first jobs may run."""
         self._move(PipelineState.RUNNING)
-        self.plan = plan
         self._record(EventKind.PIPELINE_STARTED)
 
-    def cell_started(self, cell: Cell) -> None:
-        """The cell was leased; the first one starts its stage."""
-        self._expect_running()
-        if cell.stage not in self._started:
-            self._started.add(cell.stage)
+    def job_started(self, job: Job) -> None:
+        """A worker took the job; the first one of a stage starts it."""
+        for cell in job.cells:
             self._record(EventKind.STAGE_STARTED, Cell(cell.stage, 0))
 
-    def cell_completed(self, cell: Cell) -> None:
-        """The cell's checkpoint is committed; the last END cell completes the pipeline."""
-        if cell in self.done:
-            return
-        self._expect_running()
-        self.done.add(cell)
-        self._record(EventKind.CELL_COMPLETED, cell)
-        if cell.segment == END:
-            self._record(EventKind.STAGE_COMPLETED, cell)
-        if self.plan and len(self.done) == len(self.plan.cells):
-            self._move(PipelineState.COMPLETED)
-            self._record(EventKind.PIPELINE_COMPLETED)
+    def job_completed(self, job: Job, keys: Mapping[Cell, str]) -> None:
+        """The job's checkpoints are kept under `keys`; an END cell completes its stage."""
+        for cell in job.cells:
+            self._record(EventKind.CELL_COMPLETED, cell, key=keys[cell])
+            if cell.segment == END:
+                self._record(EventKind.STAGE_COMPLETED, cell, key=keys[cell])
 
-    def fail(self, cell: Cell | None, message: str) -> None:
-        """Give up: the cell failed for good."""
-        self._move(PipelineState.FAILED)
-        self.error = message
-        if cell:
+    def job_failed(self, job: Job, message: str) -> None:
+        """The job is given up; what does not depend on it goes on."""
+        for cell in job.cells:
             self._record(EventKind.STAGE_FAILED, cell, message)
+
+    def fail(self, message: str) -> None:
+        """Give the whole pipeline up."""
+        self._move(PipelineState.FAILED)
         self._record(EventKind.PIPELINE_FAILED, None, message)
 
     def cancel(self) -> None:
@@ -124,7 +121,6 @@ class Pipeline:
         """Queue a failed or cancelled pipeline again; what is done stays done."""
         self._move(PipelineState.QUEUED)
         self.attempt += 1
-        self.error = ""
         self._record(EventKind.PIPELINE_RETRIED)
 
     def pull_events(self) -> tuple[DomainEvent, ...]:
@@ -132,16 +128,20 @@ class Pipeline:
         events, self._pending = tuple(self._pending), []
         return events
 
-    def _expect_running(self) -> None:
-        if self.state is not PipelineState.RUNNING:
-            raise TransitionError(f"pipeline {self.pipeline_id} is {self.state}, not running")
-
     def _move(self, state: PipelineState) -> None:
-        if state not in _LEGAL[self.state]:
+        if self.state not in _SOURCES[state]:
             raise TransitionError(
                 f"pipeline {self.pipeline_id} is {self.state} and cannot become {state}"
             )
         self.state = state
 
-    def _record(self, kind: EventKind, cell: Cell | None = None, message: str = "") -> None:
-        self._pending.append(DomainEvent(kind, self.pipeline_id, cell, self.attempt, message))
+    def _record(
+        self, kind: EventKind, cell: Cell | None = None, message: str = "", key: str = ""
+    ) -> None:
+        event = DomainEvent(kind, self.pipeline_id, cell, self.attempt, message, key)
+        self._pending.append(event)
+
+
+def sources_of(state: PipelineState) -> frozenset[PipelineState]:
+    """The states from which `state` may be reached."""
+    return _SOURCES[state]

@@ -7,30 +7,37 @@ On CPU decoding and inference share the cores, so that the whole cannot reach th
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from application.ports import Observer, Silent
 from application.stage import GPUStage
 from domain.configuration import ProcessingConfiguration
 from infrastructure import inference
-from infrastructure.bootstrap import Silent, analyze_locally, build_stage
 from infrastructure.catalogue import chosen, options_of
 from infrastructure.frame_source import VideoFrameSource
+from infrastructure.local_run import RunReport
+from infrastructure.planning import build_stage
 
 WARM_UP_IMAGES = 5
 
 
-def measure(values: Mapping[str, Any], processes: int | None, seconds: float) -> dict[str, Any]:
+Analyze = Callable[[ProcessingConfiguration, Path, Observer, int | None], RunReport]
+
+
+def measure(
+    analyze: Analyze, values: Mapping[str, Any], processes: int | None, seconds: float
+) -> dict[str, Any]:
     """Rates in frames a second for the configured input; `seconds` is spent on each network."""
     configuration = ProcessingConfiguration.parse(values)
-    whole = _run(configuration, processes)
+    whole = _run(analyze, configuration, processes)
     used = int(whole["processes"])
     decoding = configuration.model_copy(update={"stages": ("video_decoding",)})
-    decode_fps = float(_run(decoding, used)["frames_per_s"])
+    decode_fps = float(_run(analyze, decoding, used)["frames_per_s"])
     networks = _networks(configuration, used, seconds)
     every = configuration.stage_configs.pitch_observation.every
     share = {"pitch_observation": 1 / every}  # of the frames that the network sees at least
@@ -53,9 +60,11 @@ def measure(values: Mapping[str, Any], processes: int | None, seconds: float) ->
     }
 
 
-def _run(configuration: ProcessingConfiguration, processes: int | None) -> dict[str, Any]:
+def _run(
+    analyze: Analyze, configuration: ProcessingConfiguration, processes: int | None
+) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        report = analyze_locally(configuration, Path(folder) / "run", Silent(), processes)
+        report = analyze(configuration, Path(folder) / "run", Silent(), processes)
         return report.as_json()
 
 

@@ -3,45 +3,70 @@
 Only entry points import it: the command line, the service's start and worker processes.
 """
 
-import dataclasses
-import json
 import os
+import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import cv2
-from pydantic import TypeAdapter
+import msgspec
 
-from application.engine import Engine, planned
+from application import records
+from application.admission import Admitter, Planned
+from application.collector import Collector
+from application.engine import Engine
 from application.frame_pass import PassRunner
-from application.orchestrator import Orchestrator
-from application.ports import Checkpoint, FrameSource, Observer, PassExecutor
-from application.stage import BaseStage, FrameStage, GPUStage, MatchFacts, Model, ModelIdentity
+from application.heart import Heart
+from application.hold import Renewer
+from application.ledger import Ledger
+from application.match import OpenMatch
+from application.orchestrator import LEASE_S, Orchestrator
+from application.outbox import Outbox
+from application.ports import ArtifactStore, Observer, PassExecutor, Silent
+from application.reconciler import Reconciler
+from application.retry import MAX_LOSSES
+from application.service import Service
+from application.state import Lease, PipelineRecord, StateStore, WorkerRecord
+from application.worker import Ability, Worker
 from domain.configuration import ProcessingConfiguration
-from domain.errors import InputError
-from domain.grid import Cell, Plan, PlannedStage
-from domain.pipeline import Pipeline
+from domain.errors import ConfigurationError, ResourceError
+from domain.grid import Cell, Plan, Queue
+from domain.pipeline import Pipeline, PipelineState
 from infrastructure import inference
-from infrastructure.catalogue import chosen, load, options_of
 from infrastructure.executors.inline import InlineExecutor
 from infrastructure.executors.processes import ProcessExecutor
-from infrastructure.frame_source import VideoFrameSource
+from infrastructure.inference.machine import Machine
+from infrastructure.invitations import Invitations
 from infrastructure.local_run import Recorder, RunFolder, RunReport, finish, publish_files
+from infrastructure.matches import (
+    MatchCache,
+    keys_of_cells,
+    open_match,
+    own_versions,
+    plan_for_cluster,
+)
+from infrastructure.planning import (
+    PlannedMatch,
+    batch_size,
+    open_input,
+    plan_match,
+)
+from infrastructure.settings import Settings
+from infrastructure.state.redis import RedisStateStore
+from infrastructure.state.redis_server import check_server
 from infrastructure.state.sqlite import SQLiteStateStore
 from infrastructure.storage.folder import FolderArtifactStore
-from infrastructure.tracking_data import (
-    REPLACED,
-    TrackingDataSource,
-    TrackingDataStage,
-    is_tracking,
-)
+from infrastructure.storage.opening import open_store
+from infrastructure.storage.remote import RemoteArtifactStore
+from infrastructure.tracking_data import TrackingDataSource
 
-_PLANS = TypeAdapter(Plan)
+if TYPE_CHECKING:
+    from infrastructure.pulsar.relay import Relay
 
 
 def analyze_locally(
@@ -63,85 +88,15 @@ def analyze_locally(
     source = open_input(configuration)
     for note in source.notes:
         recorder.notice(note)
-    match = plan_match(configuration, source, recorder)
+    match = plan_match(configuration, source, recorder, Machine.here())
     with folder.locked() as artifacts:
         report.processes = processes or _useful_processes(match.plan)
         _run(match, artifacts, folder, recorder, report)
         return finish(report, started, out)
 
 
-Source = VideoFrameSource | TrackingDataSource
-
-
-def open_input(configuration: ProcessingConfiguration) -> Source:
-    """The configured input: video, images, or tracking data."""
-    if is_tracking(configuration.video_path):
-        return TrackingDataSource(configuration)
-    return VideoFrameSource.open(configuration)
-
-
-@dataclass(frozen=True)
-class Match:
-    """A configuration made ready to run: its input, its frozen plan and its stages."""
-
-    configuration: ProcessingConfiguration
-    source: Source
-    plan: Plan
-    stages: Mapping[str, BaseStage]
-
-
-def plan_match(configuration: ProcessingConfiguration, source: Source, observer: Observer) -> Match:
-    """Freeze the plan: the stages' order, versions and options, the models, the segments."""
-    stages: dict[str, BaseStage] = {}
-    frozen: list[PlannedStage] = []
-    made: set[str] = set()
-    for stage, identity in _stages(configuration, source, observer):
-        stages[stage.name] = stage
-        facts = key_facts(stage, source.facts, identity)
-        frozen.append(planned(stage, facts, stage.options.end_changing(), made))
-        made |= set(stage.produces)
-    plan = Plan(tuple(frozen), source.segments(configuration.segment_s))
-    return Match(configuration, source, plan, stages)
-
-
-def _stages(
-    configuration: ProcessingConfiguration, source: Source, observer: Observer
-) -> Iterator[tuple[BaseStage, ModelIdentity | None]]:
-    """The stages that the configuration and the kind of input call for; networks are not loaded."""
-    classes = dict(chosen(configuration))
-    if isinstance(source, TrackingDataSource):
-        yield TrackingDataStage(source), None
-        classes = {name: kind for name, kind in classes.items() if name not in REPLACED}
-    for kind in classes.values():
-        identity = _identify(kind, configuration, observer)
-        yield _build(kind, configuration, source.facts, identity, threads=0), identity
-
-
-def key_facts(
-    stage: BaseStage, facts: MatchFacts, identity: ModelIdentity | None
-) -> dict[str, Any]:
-    """What decides the stage's results beside its inputs. Pixels carry their own facts."""
-    entries: dict[str, Any] = {"options": stage.options.result_changing()}
-    if identity:
-        entries["model"] = dataclasses.asdict(identity)
-    if not isinstance(stage, FrameStage):
-        entries["match"] = dataclasses.asdict(facts)
-    return entries
-
-
-def pass_runner(specification: bytes) -> PassRunner:
-    """A worker process's runner, from the specification that `_executor` wrote."""
-    cv2.setNumThreads(1)  # the processes share the cores already
-    given = json.loads(specification)
-    configuration = ProcessingConfiguration.model_validate_json(given["configuration"])
-    plan = _PLANS.validate_json(given["plan"])
-    artifacts = FolderArtifactStore(Path(given["artifacts"]))
-    source = VideoFrameSource.reopen(configuration, Path(given["index"]))
-    return _runner(configuration, plan, source, artifacts, given["threads"])
-
-
 def _run(
-    match: Match,
+    match: PlannedMatch,
     artifacts: FolderArtifactStore,
     folder: RunFolder,
     recorder: Recorder,
@@ -149,157 +104,211 @@ def _run(
 ) -> None:
     state = SQLiteStateStore(folder.state / "state.sqlite")
     try:
-        pipeline = Pipeline.submit(uuid.uuid4().hex, match.configuration)
-        pipeline.admit(match.plan)
-        engine = Engine(match.plan, match.stages, match.source, artifacts)
+        _cancel_what_was_killed(state)
+        opened = _admitted(match, artifacts, state)
         recorder.planned(match.plan)
-        orchestrator = Orchestrator(
-            pipeline,
-            engine,
-            state,
-            _executor(match, artifacts, recorder, report.processes),
-            recorder,
-            reuse=match.configuration.checkpoint_enabled,
-        )
-        orchestrator.run()
-        report.files = publish_files(engine, folder.out)
+        executor = _executor(opened, artifacts, recorder, report.processes)
+        Orchestrator(opened, state, executor, recorder).run()
+        report.files = publish_files(opened.engine, folder.out)
     finally:
         state.close()
 
 
+def _cancel_what_was_killed(state: StateStore) -> None:
+    """An earlier run in this folder that did not end: this one takes over what it had done."""
+    for unfinished in (PipelineState.RUNNING, PipelineState.QUEUED):
+        for record in state.pipelines(state=unfinished):
+            state.move(record.pipeline_id, PipelineState.CANCELLED, (), expected=[unfinished])
+
+
+def _admitted(match: PlannedMatch, artifacts: ArtifactStore, state: StateStore) -> OpenMatch:
+    """Submit the match to the state of its folder, and start it."""
+    pipeline = Pipeline.submit(uuid.uuid4().hex, match.configuration)
+    text = match.configuration.model_dump_json(exclude_defaults=True)
+    record = PipelineRecord(pipeline.pipeline_id, text, submitted_at=time.time())
+    state.submit(record, pipeline.pull_events())
+    lease = state.claim("cpu", (), "local", LEASE_S)
+    assert lease
+    planned = Planned(match.plan, match.source.to_bytes(), {})
+    Admitter(state, artifacts, Ledger(artifacts), lambda *_: planned).admit(lease)
+    admitted = state.pipeline(pipeline.pipeline_id)
+    assert admitted
+    keys_of = partial(keys_of_cells, state, pipeline.pipeline_id, match.plan)
+    engine = Engine(match.plan, match.stages, match.source, artifacts, keys_of)
+    size = batch_size(match.configuration)
+    passes = PassRunner(match.plan, match.stages, match.source, artifacts, size)
+    return OpenMatch(admitted, engine, passes)
+
+
 def _executor(
-    match: Match, artifacts: FolderArtifactStore, observer: Observer, processes: int
+    opened: OpenMatch, artifacts: FolderArtifactStore, observer: Observer, processes: int
 ) -> PassExecutor:
+    if processes == 1 or isinstance(opened.engine.source, TrackingDataSource):
+        return InlineExecutor(opened.passes, observer.frames_seen)
     threads = inference.threads_per_process(processes)
-    if isinstance(match.source, TrackingDataSource):
-        batch = match.configuration.batch_size
-        runner = PassRunner(match.plan, match.stages, match.source, artifacts, batch)
-        return InlineExecutor(runner, observer.frames_seen)
-    if processes == 1:
-        runner = _runner(match.configuration, match.plan, match.source, artifacts, threads)
-        return InlineExecutor(runner, observer.frames_seen)
-    index = artifacts.root / "index.npz"
-    match.source.save_index(index)
-    specification = {
-        "configuration": match.configuration.model_dump_json(),
-        "plan": _PLANS.dump_json(match.plan).decode(),
-        "artifacts": str(artifacts.root),
-        "index": str(index),
-        "threads": threads,
-    }
-    data = json.dumps(specification).encode()
-    return ProcessExecutor(processes, pass_runner, data, observer.frames_seen)
+    given = _ForChild(opened.record, str(artifacts.root), threads)
+    return ProcessExecutor(processes, pass_runner, records.encode(given), observer.frames_seen)
 
 
-def _runner(
-    configuration: ProcessingConfiguration,
-    plan: Plan,
-    source: FrameSource,
-    artifacts: FolderArtifactStore,
-    threads: int,
-) -> PassRunner:
-    stages = {}
-    for stage in plan.stages:
-        if stage.kind == "source":
-            model = stage.key_facts.get("model")
-            identity = ModelIdentity(**model) if isinstance(model, dict) else None
-            kind = load(stage.name)
-            stages[stage.name] = _build(kind, configuration, source.facts, identity, threads)
-    batch = configuration.stage_configs.player_detection.batch_size or configuration.batch_size
-    return PassRunner(plan, stages, source, artifacts, batch)
+class _ForChild(msgspec.Struct):
+    """What a child of a local run is told."""
+
+    record: PipelineRecord
+    artifacts: str
+    threads: int
 
 
-def _build(
-    kind: type[BaseStage],
-    configuration: ProcessingConfiguration,
-    facts: MatchFacts,
-    identity: ModelIdentity | None,
-    threads: int,
-) -> BaseStage:
-    options = options_of(kind, configuration)
-    if not issubclass(kind, GPUStage):
-        return kind(options, facts)
-    assert identity
-    size = kind.input_size(options, facts)
-    path = _model_path(kind, configuration)
-    return kind(options, facts, LazyModel(partial(inference.load, path, identity, size, threads)))
+def pass_runner(specification: bytes) -> PassRunner:
+    """A child's runner, from the specification that `_executor` wrote."""
+    cv2.setNumThreads(1)  # the processes share the cores already
+    given = records.decode(specification, _ForChild)
+    artifacts = FolderArtifactStore(Path(given.artifacts))
+    return open_match(given.record, artifacts, _no_keys, given.threads).passes
 
 
-def build_stage(
-    name: str, configuration: ProcessingConfiguration, facts: MatchFacts, threads: int = 0
-) -> BaseStage:
-    """One stage by itself, as the configuration has it; its network is loaded when it is used."""
-    kind = load(name)
-    identity = _identify(kind, configuration, Silent())
-    return _build(kind, configuration, facts, identity, threads)
-
-
-class Silent:
-    """An observer that does nothing."""
-
-    def planned(self, plan: Plan) -> None: ...
-
-    def notice(self, text: str) -> None: ...
-
-    def frames_seen(self, segment: int, count: int) -> None: ...
-
-    def cell_completed(self, cell: Cell, checkpoint: Checkpoint, *, reused: bool) -> None: ...
-
-
-class LazyModel:
-    """A network that is loaded when it is first asked: planning a match loads none."""
-
-    def __init__(self, load: partial[Model]) -> None:
-        self._load = load
-
-    @cached_property
-    def _model(self) -> Model:
-        return self._load()
-
-    @property
-    def names(self) -> Any:
-        return self._model.names
-
-    def infer(self, images: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
-        return self._model.infer(images)
-
-
-def _identify(
-    kind: type[BaseStage], configuration: ProcessingConfiguration, observer: Observer
-) -> ModelIdentity | None:
-    if not issubclass(kind, GPUStage):
-        return None
-    options: Any = options_of(kind, configuration)
-    gpu = configuration.gpu_enabled
-    path = _model_path(kind, configuration)
-    identity = inference.identify(path, options.backend, options.precision, gpu)
-    for text in inference.notices(identity, gpu):
-        observer.notice(text)
-    return identity
-
-
-def _model_path(kind: type[GPUStage], configuration: ProcessingConfiguration) -> Path:
-    """The file that the options name, else the shipped one."""
-    options: Any = options_of(kind, configuration)
-    shipped = models_folder()
-    if options.model_name is None:
-        return shipped / kind.shipped_model()
-    for path in (Path(options.model_name), shipped / options.model_name):
-        if path.is_file():
-            return path
-    names = ", ".join(sorted(path.name for path in shipped.glob("*.onnx")))
-    raise InputError(
-        f"{kind.name}.model_name: no file {options.model_name}; "
-        f"give a .pt, .onnx or .xml file, or a shipped one: {names}"
-    )
-
-
-def models_folder() -> Path:
-    """Where the shipped weights lie: beside the code, in a checkout and in a wheel."""
-    inside = Path(__file__).parent / "models"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "models"
+def _no_keys(_plan: Plan, _cells: Sequence[Cell]) -> Sequence[str]:
+    """A pass reads nothing that other cells left."""
+    return ()
 
 
 def _useful_processes(plan: Plan) -> int:
     """One a core, but none without a segment of its own."""
     return min(len(os.sched_getaffinity(0)), len(plan.segments))
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What every process of a cluster shares."""
+
+    settings: Settings
+    state: RedisStateStore
+    artifacts: FolderArtifactStore | RemoteArtifactStore
+    ledger: Ledger
+
+
+def connect(settings: Settings) -> Cluster:
+    """State and storage as the settings name them; nothing is asked of them yet."""
+    state = RedisStateStore(
+        settings.redis_url,
+        max_running=settings.ml_pipeline_max_running,
+        max_per_owner=settings.ml_pipeline_max_per_client,
+    )
+    artifacts = open_store(
+        settings.artifact_url, settings.artifact_cache_dir, settings.artifact_cache_mb << 20
+    )
+    return Cluster(settings, state, artifacts, Ledger(artifacts))
+
+
+def check_cluster(settings: Settings) -> Sequence[str]:
+    """What an operator should know of the servers; empty where all is well.
+
+    Raises:
+        ResourceError: one of them is not there, or not fit to be used.
+    """
+    facts = check_server(settings.redis_url)
+    if refusals := facts.refusals():
+        raise ResourceError("; ".join(refusals))
+    shared = "REDIS_URL and CELERY_BROKER_URL share a database: purging a queue would hit the state"
+    return [*facts.warnings(), *([shared] if settings.shares_database else [])]
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What a worker process holds between its jobs."""
+
+    worker: Worker
+    heart: Heart
+    reconciler: Reconciler
+    collect: Callable[[], None]
+    memory_limit_mb: int
+
+
+def worker_hands(
+    settings: Settings,
+    queues: Sequence[Queue],
+    invitations: Invitations,
+    stopping: Callable[[], bool],
+) -> Hands:
+    """A worker process's parts."""
+    cv2.setNumThreads(1)
+    cluster = connect(settings)
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    able = (*Machine.here().able, *own_versions())
+    matches = MatchCache(cluster.state, cluster.artifacts, threads=0)
+    reconciler = Reconciler(
+        cluster.state,
+        cluster.artifacts,
+        cluster.ledger,
+        matches,
+        invitations.send,
+        invitations.waiting,
+        settings.match_time_limit_seconds,
+    )
+    worker = Worker(
+        cluster.state,
+        cluster.ledger,
+        matches,
+        Admitter(
+            cluster.state, cluster.artifacts, cluster.ledger, partial(plan_for_cluster, Silent())
+        ),
+        Ability(holder, able, settings.lease_seconds),
+        Renewer(
+            cluster.state,
+            settings.lease_seconds,
+            settings.cell_time_limit_seconds,
+            partial(_end_overdue, cluster.state, settings.cell_time_limit_seconds),
+            stopping,
+        ),
+        invitations.send,
+        Silent(),
+    )
+    record = WorkerRecord(holder, tuple(queues), able)
+    return Hands(
+        worker,
+        Heart(cluster.state, record, reconciler),
+        reconciler,
+        partial(_collect, cluster, matches),
+        settings.worker_memory_limit_mb,
+    )
+
+
+def service(cluster: Cluster, invitations: Invitations) -> Service:
+    """What the API calls."""
+    return Service(cluster.state, cluster.ledger, invitations.send, time.time)
+
+
+def relay(settings: Settings) -> "Relay":
+    """The parts of the process that publishes to Pulsar.
+
+    Raises:
+        ConfigurationError: PULSAR_SERVICE_URL is empty.
+    """
+    from infrastructure.pulsar.publisher import Publisher  # native code, for this process alone
+    from infrastructure.pulsar.relay import Relay, final_match_events
+
+    if not settings.pulsar_service_url:
+        raise ConfigurationError("PULSAR_SERVICE_URL is empty: there is nowhere to publish to")
+    cluster = connect(settings)
+    outbox = Outbox(cluster.state, cluster.artifacts, spill_entries=settings.log_spill_entries)
+    publisher = Publisher(
+        settings.pulsar_service_url,
+        f"persistent://{settings.pulsar_tenant_namespace}/footanalytics",
+        settings.pulsar_token.get_secret_value(),
+        str(settings.pulsar_tls_trust_certs or ""),
+    )
+    return Relay(outbox, publisher, partial(final_match_events, cluster.artifacts))
+
+
+def _collect(cluster: Cluster, matches: MatchCache) -> None:
+    if cluster.state.alone("collect", 3600):
+        keep_s = cluster.settings.checkpoint_ttl_seconds
+        Collector(cluster.state, cluster.artifacts, cluster.ledger, matches, keep_s).collect()
+        cluster.artifacts.clear_temporary(older_than_s=86_400)
+
+
+def _end_overdue(state: StateStore, limit_s: float, lease: Lease) -> None:
+    """A job that hangs cannot be stopped from a thread: report it, and end the process."""
+    error = f"took longer than {limit_s:.0f} s (CELL_TIME_LIMIT_SECONDS)"
+    losses = lease.losses + 1
+    state.fail(lease, error, None if losses >= MAX_LOSSES else 0.0, lost=True)
+    os._exit(1)

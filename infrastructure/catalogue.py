@@ -24,6 +24,11 @@ def chosen(configuration: ProcessingConfiguration) -> Mapping[str, type[BaseStag
     return {name: load(name) for name in _names(configuration)}
 
 
+def known() -> tuple[str, ...]:
+    """The names of all stages that are installed."""
+    return (*STAGES, *_outside())
+
+
 def load(name: str) -> type[BaseStage]:
     """The class of the stage `name`: ours by its folder, another package's by its entry point."""
     if name in STAGES:

@@ -14,7 +14,6 @@ from application.stage import Frame, MatchFacts
 from domain.configuration import ProcessingConfiguration
 from domain.errors import InputError
 from domain.grid import Segment
-from infrastructure.storage.folder import write_whole
 from infrastructure.video.audio import extract_audio
 from infrastructure.video.info import fit
 from infrastructure.video.segments import kept_frames
@@ -45,12 +44,13 @@ class VideoFrameSource:
         return cls(configuration, open_source(configuration.video_path))
 
     @classmethod
-    def reopen(cls, configuration: ProcessingConfiguration, index: Path) -> "VideoFrameSource":
-        """The same source in another process, from what `save_index` wrote."""
-        return cls(configuration, VideoSource.from_bytes(index.read_bytes()))
+    def reopen(cls, configuration: ProcessingConfiguration, data: bytes) -> "VideoFrameSource":
+        """The same source in another process, from what `to_bytes` gave."""
+        return cls(configuration, VideoSource.from_bytes(data))
 
-    def save_index(self, path: Path) -> None:
-        write_whole(path, self._source.to_bytes())
+    def to_bytes(self) -> bytes:
+        """Everything but the pictures, for a process that sees the same paths."""
+        return self._source.to_bytes()
 
     @property
     def notes(self) -> Sequence[str]:

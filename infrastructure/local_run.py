@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from application.engine import Engine
-from application.ports import Artifact, Checkpoint, Observer
+from application.ports import Checkpoint, Observer
 from domain.errors import ResourceError
-from domain.grid import END, Cell, Plan
+from domain.grid import Cell, Plan
 from infrastructure.storage.folder import (
     FolderArtifactStore,
     as_resource_errors,
@@ -144,9 +144,7 @@ def publish_files(engine: Engine, out: Path) -> list[str]:
 
     What an earlier run left there and this one does not make is removed.
     """
-    files: dict[str, Artifact] = {}
-    for stage in engine.plan.stages:
-        files |= engine.checkpoints[Cell(stage.name, END)].files
+    files = engine.files()
     record = out / STATE_FOLDER / "published.json"
     before = json.loads(record.read_bytes()) if record.is_file() else []
     write_whole(record, json.dumps(sorted({*before, *files})).encode())

@@ -12,7 +12,7 @@ from application.stage import Frame, FrameStage, Image, MatchFacts, Rows, Timeli
 from domain import tables
 from domain.configuration import ProcessingConfiguration
 from domain.pitch import Pitch
-from infrastructure.bootstrap import build_stage
+from infrastructure.planning import build_stage
 
 
 class SingleFrameAnalysis:

@@ -46,6 +46,9 @@ class TrackingDataSource:
 
     notes: Sequence[str] = ()
 
+    def to_bytes(self) -> None:
+        """Nothing: another process reads the same files."""
+
     @cached_property
     def facts(self) -> MatchFacts:
         return MatchFacts(0, 0, float(self._dataset.metadata.frame_rate), self._played_on)

@@ -66,7 +66,8 @@ def test_every_table_is_there_and_keeps_its_contract(undisturbed: Path) -> None:
 
 
 def test_every_checkpoint_tells_the_lease_it_was_made_under(first: Recording) -> None:
-    assert {done.token for done in first.checkpoints.values()} == {1}
+    jobs = first.plan.jobs if first.plan else ()
+    assert len({done.token for done in first.checkpoints.values()}) == len(jobs) > 0
 
 
 def test_the_match_is_seen(undisturbed: Path) -> None:
@@ -406,7 +407,7 @@ def _cells_done(out: Path) -> Iterator[int]:
     for _ in range(30000):
         try:
             with sqlite3.connect(f"file:{state}?mode=ro", uri=True) as connection:
-                query = "SELECT count(*) FROM cells WHERE key IS NOT NULL"
+                query = "SELECT count(*) FROM keys"
                 yield int(connection.execute(query).fetchone()[0])
             connection.close()
         except sqlite3.Error:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from application.ports import PassOutcome
+from domain.errors import ResourceError, WorkerLostError
 from infrastructure.executors.processes import ProcessExecutor
 
 
@@ -55,10 +56,9 @@ def test_passes_come_back_with_what_was_heard_of_them() -> None:
 def test_a_worker_that_dies_loses_its_passes_and_others_go_on() -> None:
     executor = _executor([])
     executor.submit(0, ["die"])
-    assert _all(executor, 1)[0].lost
+    assert isinstance(_all(executor, 1)[0].error, WorkerLostError)
     executor.submit(1, ["work"])
-    outcome = _all(executor, 1)[1]
-    assert (outcome.error, outcome.lost) == ("", False)
+    assert _all(executor, 1)[1].error is None
     executor.close()
 
 
@@ -69,8 +69,8 @@ def test_a_late_word_of_a_dead_pool_does_not_end_the_next_one() -> None:
     first = executor.finished(wait=True)
     executor.submit(2, ["work"])
     outcomes = {outcome.segment: outcome for outcome in first} | _all(executor, 3 - len(first))
-    assert outcomes[0].lost
-    assert outcomes[1].lost
+    assert isinstance(outcomes[0].error, WorkerLostError)
+    assert isinstance(outcomes[1].error, WorkerLostError)
     assert not outcomes[2].error
     executor.close()
 
@@ -78,9 +78,9 @@ def test_a_late_word_of_a_dead_pool_does_not_end_the_next_one() -> None:
 def test_a_worker_that_cannot_start_says_why() -> None:
     executor = _executor([], b"broken")
     executor.submit(0, ["work"])
-    outcome = _all(executor, 1)[0]
-    assert outcome.error == "the worker cannot start: no such model"
-    assert not outcome.lost
+    error = _all(executor, 1)[0].error
+    assert isinstance(error, ResourceError)
+    assert str(error) == "the worker cannot start: no such model"
     executor.close()
 
 

@@ -15,8 +15,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from domain.errors import ConfigurationError, InputError
-from infrastructure.inference import identify, load, notices, selection, threads_per_process
-from infrastructure.inference.selection import cpu_has_bf16
+from infrastructure.inference import identify, load, notices, threads_per_process
+from infrastructure.inference.machine import Machine
 
 ROOT = Path(__file__).resolve().parents[1]
 ON_CPU = [("openvino", "f32"), ("onnxruntime", "f32")]
@@ -150,7 +150,7 @@ class TestIdentity:
     def test_the_default_on_a_cpu_is_openvino_in_the_fastest_native_precision(self, network):
         identity = identify(network)
         assert identity.backend == "openvino"
-        assert identity.precision == ("bf16" if cpu_has_bf16() else "f32")
+        assert identity.precision == ("bf16" if Machine.here().bf16 else "f32")
 
     def test_the_hash_is_of_the_bytes_not_of_the_name(self, network):
         renamed = network.rename(network.with_name("other.onnx"))
@@ -177,11 +177,17 @@ class TestIdentity:
         with pytest.raises(ConfigurationError, match=says):
             identify(network, backend, precision)
 
-    def test_bf16_needs_a_cpu_that_has_it(self, network, monkeypatch):
-        monkeypatch.setattr(selection, "cpu_has_bf16", lambda: False)
-        assert identify(network).precision == "f32"
+    def test_bf16_needs_a_cpu_that_has_it(self, network):
+        assert identify(network, machine=Machine(bf16=False)).precision == "f32"
+        assert identify(network, machine=Machine(bf16=True)).precision == "bf16"
         with pytest.raises(ConfigurationError, match="no bf16 arithmetic"):
-            identify(network, "openvino", "bf16")
+            identify(network, "openvino", "bf16", machine=Machine(bf16=False))
+
+    def test_a_cluster_takes_what_half_of_its_workers_have(self):
+        fast = Machine(bf16=True, cuda=frozenset({"torch"})).able
+        plain = Machine().able
+        assert Machine.of([fast, plain]) == Machine(bf16=True, cuda=frozenset({"torch"}))
+        assert Machine.of([fast, plain, plain]) == Machine()
 
     def test_missing_and_foreign_files(self, tmp_path):
         with pytest.raises(InputError, match="not found"):
@@ -196,23 +202,23 @@ class TestIdentity:
         with pytest.raises(InputError, match="changed since the match was planned"):
             load(network, identity, (32, 64))
 
-    def test_gpu_without_cuda_runs_on_the_cpu_and_says_so_once(self, network, monkeypatch):
-        monkeypatch.setattr(selection, "cuda_devices", lambda: 0)
-        identity = identify(network, gpu_enabled=True)
-        assert identity == identify(network)
-        assert notices(identity, gpu_enabled=False) == []
-        (notice,) = notices(identity, gpu_enabled=True)
+    def test_gpu_without_cuda_runs_on_the_cpu_and_says_so_once(self, network):
+        machine = Machine(bf16=True)
+        identity = identify(network, gpu_enabled=True, machine=machine)
+        assert identity == identify(network, machine=machine)
+        assert notices(identity, False, machine) == []
+        (notice,) = notices(identity, True, machine)
         assert "no CUDA device found; running on the CPU by openvino" in notice
 
-    def test_cuda_is_part_of_the_identity(self, tmp_path, monkeypatch):
+    def test_cuda_is_part_of_the_identity(self, tmp_path):
         """Another device class gives other bytes, so its results need another key."""
-        monkeypatch.setattr(selection, "cuda_devices", lambda: 1)
+        machine = Machine(cuda=frozenset({"torch"}))
         checkpoint = tmp_path / "weights.pt"
         checkpoint.write_bytes(b"never loaded here")
-        identity = identify(checkpoint, gpu_enabled=True)
+        identity = identify(checkpoint, gpu_enabled=True, machine=machine)
         assert (identity.backend, identity.precision) == ("torch:cuda", "f32")
-        assert identify(checkpoint).backend == "openvino"
-        assert notices(identity, gpu_enabled=True) == []
+        assert identify(checkpoint, machine=machine).backend == "openvino"
+        assert notices(identity, True, machine) == []
 
     def test_threads_times_processes_never_exceed_the_cores(self):
         cores = len(os.sched_getaffinity(0))
@@ -222,7 +228,7 @@ class TestIdentity:
 
 
 def test_bf16_stays_within_its_seven_bits_of_mantissa(network):
-    if not cpu_has_bf16():
+    if not Machine.here().bf16:
         with pytest.raises(ConfigurationError, match="no bf16"):
             identify(network, precision="bf16")
         return

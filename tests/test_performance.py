@@ -9,15 +9,15 @@ import pyarrow as pa
 import pytest
 
 from application import timeline
-from application.ports import Checkpoint, PipelineRecord
+from application.ports import Artifact
 from application.stage import MatchFacts, TimelineStage
+from application.state import Admission, PipelineRecord
 from domain import tables
 from domain.configuration import ProcessingConfiguration
-from domain.grid import Cell, Frontier, Plan, PlannedStage, Segment
-from domain.pipeline import PipelineState
-from infrastructure.bootstrap import build_stage
+from domain.grid import Plan, PlannedStage, Queue, Segment
 from infrastructure.catalogue import load, options_of
 from infrastructure.frame_source import VideoFrameSource
+from infrastructure.planning import build_stage
 from infrastructure.state.sqlite import SQLiteStateStore
 from simulation import SimulationOptions, simulate
 from tests.matches import render_match
@@ -95,19 +95,20 @@ def test_a_frame_through_a_network(benchmark: Any, tmp_path: Path, name: str) ->
     assert sum(table.num_rows for table in stage_pass.tables().values()) > 0
 
 
-def test_a_commit(benchmark: Any, tmp_path: Path) -> None:
+def test_a_claim_and_a_commit(benchmark: Any, tmp_path: Path) -> None:
     store = SQLiteStateStore(tmp_path / "state")
-    store.save(PipelineRecord("p", "running", "{}"), ())
-    numbers = iter(range(10**9))
+    store.submit(PipelineRecord("p", "{}"), ())
+    admission = store.claim("cpu", (), "me", 60)
+    assert admission
+    jobs: tuple[tuple[int, Queue], ...] = tuple((number, "gpu") for number in range(100_000))
+    store.admit(admission, Admission(Artifact("0" * 64, 1), len(jobs), len(jobs), jobs), ())
 
-    def commit() -> None:
-        cell = Cell("player_tracking", next(numbers))
-        token = store.lease("p", cell, "me", 60)
-        assert token
-        checkpoint = Checkpoint(str(cell), str(cell), {})
-        store.commit("p", cell, token, checkpoint, (), PipelineState.RUNNING)
+    def work() -> None:
+        lease = store.claim("gpu", (), "me", 60)
+        assert lease
+        store.commit(lease, {lease.job: "0" * 64}, (), ())
 
-    benchmark(commit)
+    benchmark(work)
 
 
 def test_the_order_of_a_whole_match(benchmark: Any) -> None:
@@ -120,10 +121,7 @@ def test_the_order_of_a_whole_match(benchmark: Any) -> None:
     plan = Plan(tuple(stages), segments)
 
     def walk() -> int:
-        frontier, count = Frontier(plan), 0
-        while frontier.ready:
-            frontier.complete(next(iter(frontier.ready)))
-            count += 1
-        return count
+        fresh = Plan(plan.stages, plan.segments)
+        return sum(1 for job in fresh.jobs for _ in fresh.followers(job)) and len(fresh.jobs)
 
     assert benchmark(walk) == 10 * 270 + 10

@@ -1,6 +1,5 @@
 """The aggregate and its grid: legal transitions, domain events, and the rule that orders cells."""
 
-import itertools
 import random
 from pathlib import Path
 
@@ -8,8 +7,8 @@ import pytest
 
 from domain.configuration import STAGES, ProcessingConfiguration
 from domain.errors import ConfigurationError, PlanError, TransitionError
-from domain.grid import END, Cell, Frontier, Plan, PlannedStage, Segment
-from domain.pipeline import EventKind, Pipeline, PipelineState
+from domain.grid import END, Cell, Plan, PlannedStage, Segment
+from domain.pipeline import DomainEvent, EventKind, Pipeline, PipelineState
 
 
 def _plan(segments: int = 3) -> Plan:
@@ -51,21 +50,39 @@ def test_an_end_cell_waits_for_the_last_segment_and_for_the_ends_before_it() -> 
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_any_order_of_completion_reaches_every_cell_once(seed: int) -> None:
+def test_any_order_of_completion_reaches_every_job_once(seed: int) -> None:
     plan, chooser = _plan(5), random.Random(seed)  # noqa: S311
-    frontier, done = Frontier(plan), set()
-    while frontier.ready:
-        cell = chooser.choice(sorted(frontier.ready))
-        assert done.issuperset(plan.requirements(cell))
-        frontier.complete(cell)
-        assert cell not in done
-        done.add(cell)
-    assert done == set(plan.cells)
+    ready, done = {job.number for job in plan.runnable(())}, set()
+    while ready:
+        job = plan.jobs[chooser.choice(sorted(ready))]
+        needed = {plan.job_of[cell] for own in job.cells for cell in plan.requirements(own)}
+        assert done >= {other.number for other in needed}
+        ready.discard(job.number)
+        done.add(job.number)
+        for follower in plan.followers(job):
+            waits_for = {n for first, count in follower.spans for n in range(first, first + count)}
+            if waits_for <= done:
+                assert follower.job.number not in done | ready
+                ready.add(follower.job.number)
+        assert ready == {each.number for each in plan.runnable(done)}
+    assert done == {job.number for job in plan.jobs}
 
 
-def test_a_frontier_starts_behind_what_is_done() -> None:
-    frontier = Frontier(_plan(), {Cell("detect", 0), Cell("track", 0), Cell("detect", 1)})
-    assert frontier.in_order() == [Cell("track", 1), Cell("detect", 2)]
+def test_a_job_is_one_cell_or_all_that_look_at_a_segments_pixels() -> None:
+    see = PlannedStage("see", 1, "source", ("lines",))
+    plan = Plan((see, *_plan(2).stages), _plan(2).segments)
+    assert [str(job) for job in plan.jobs[:4]] == ["pass/0", "pass/1", "track/0", "track/1"]
+    assert plan.jobs[0].cells == (Cell("see", 0), Cell("detect", 0))
+    assert [plan.queue_of(job) for job in plan.jobs[:3]] == ["gpu", "gpu", "cpu"]
+    assert [cell for job in plan.jobs for cell in job.cells] == list(plan.cells)
+
+
+def test_an_end_cell_that_waits_for_every_segment_waits_for_one_span() -> None:
+    # two passes (jobs 0 and 1) come first, so the END of detect waits for two jobs from 0 on
+    plan = _plan(2)
+    end = plan.job_of[Cell("detect", END)]
+    followers = plan.followers(plan.jobs[0])
+    assert {f.spans for f in followers if f.job == end} == {((0, 2),)}
 
 
 def test_a_plan_that_misses_a_table_is_refused_before_it_runs() -> None:
@@ -83,22 +100,33 @@ def test_cells_have_a_text_form() -> None:
         assert Cell.parse(str(cell)) == cell
 
 
-def test_a_pipeline_runs_to_its_end_and_records_each_fact_once() -> None:
+def test_a_job_says_which_stages_it_starts_and_ends() -> None:
+    plan = _plan()
     pipeline = Pipeline.submit("p", _configuration())
-    pipeline.admit(_plan())
-    for cell in pipeline.plan.cells if pipeline.plan else ():
-        pipeline.cell_started(cell)
-        pipeline.cell_completed(cell)
-        pipeline.cell_completed(cell)  # a repeat says nothing new
+    pipeline.start()
+    for job in (plan.jobs[0], plan.job_of[Cell("total", END)]):
+        pipeline.job_started(job)
+        pipeline.job_completed(job, {cell: f"key of {cell}" for cell in job.cells})
     events = pipeline.pull_events()
-    kinds = [event.kind for event in events]
-    assert pipeline.state is PipelineState.COMPLETED
-    assert kinds.count(EventKind.STAGE_STARTED) == kinds.count(EventKind.STAGE_COMPLETED) == 3
-    assert kinds.count(EventKind.CELL_COMPLETED) == 9
-    assert kinds[0] is EventKind.PIPELINE_SUBMITTED
-    assert kinds[-1] is EventKind.PIPELINE_COMPLETED
+    assert [(event.kind, str(event.cell or "")) for event in events] == [
+        (EventKind.PIPELINE_SUBMITTED, ""),
+        (EventKind.PIPELINE_STARTED, ""),
+        (EventKind.STAGE_STARTED, "detect/0"),
+        (EventKind.CELL_COMPLETED, "detect/0"),
+        (EventKind.STAGE_STARTED, "total/0"),
+        (EventKind.CELL_COMPLETED, "total/end"),
+        (EventKind.STAGE_COMPLETED, "total/end"),
+    ]
     assert len({event.event_id for event in events}) == len(events)
     assert pipeline.pull_events() == ()
+
+
+def test_a_finished_cell_is_the_same_fact_in_every_attempt_until_its_key_changes() -> None:
+    ids = [
+        DomainEvent(EventKind.CELL_COMPLETED, "p", Cell("detect", 0), attempt, key=key).event_id
+        for attempt, key in ((0, "a"), (1, "a"), (1, "b"))
+    ]
+    assert ids[0] == ids[1] != ids[2]
 
 
 def test_event_ids_are_the_same_wherever_the_fact_is_recorded() -> None:
@@ -108,22 +136,22 @@ def test_event_ids_are_the_same_wherever_the_fact_is_recorded() -> None:
 
 def test_illegal_transitions_are_refused() -> None:
     pipeline = Pipeline.submit("p", _configuration())
-    with pytest.raises(TransitionError, match="queued, not running"):
-        pipeline.cell_started(Cell("detect", 0))
-    pipeline.admit(_plan())
+    with pytest.raises(TransitionError, match="queued and cannot become queued"):
+        pipeline.retry()
+    pipeline.start()
     pipeline.cancel()
-    for act in (pipeline.cancel, lambda: pipeline.admit(_plan())):
+    for act in (pipeline.cancel, pipeline.start):
         with pytest.raises(TransitionError, match="cancelled and cannot become"):
             act()
 
 
 def test_a_failed_pipeline_can_be_queued_again() -> None:
     pipeline = Pipeline.submit("p", _configuration())
-    pipeline.admit(_plan())
-    pipeline.fail(Cell("detect", 1), "corrupt")
-    assert (pipeline.state, pipeline.error) == (PipelineState.FAILED, "corrupt")
+    pipeline.start()
+    pipeline.fail("corrupt")
+    assert pipeline.state is PipelineState.FAILED
     pipeline.retry()
-    pipeline.admit(_plan())
+    pipeline.start()
     started = [e for e in pipeline.pull_events() if e.kind is EventKind.PIPELINE_STARTED]
     assert len({event.event_id for event in started}) == 2  # another attempt is another fact
 
@@ -172,11 +200,6 @@ def test_configurations_are_frozen_and_name_every_stage() -> None:
     assert set(type(configuration.stage_configs).model_fields) == set(STAGES)
     with pytest.raises(ValueError, match="frozen"):
         configuration.batch_size = 3  # type: ignore[misc]
-
-
-def test_every_pair_of_neighbouring_cells_streams_in_the_order_of_time() -> None:
-    numbers = [cell.segment for cell in _plan().cells if cell.segment != END]
-    assert all(a <= b for a, b in itertools.pairwise(numbers))
 
 
 def test_the_list_of_options_is_current() -> None:

@@ -13,7 +13,7 @@ from domain.configuration import PlayerDetectionOptions
 from domain.errors import InputError
 from domain.tables import ROLES
 from infrastructure.inference import identify, load
-from infrastructure.inference.selection import cpu_has_bf16
+from infrastructure.inference.machine import Machine
 from stages.images import letterbox
 from stages.player_detection import appearance
 from stages.player_detection.boxes import (
@@ -447,13 +447,13 @@ class TestShippedModel:
         np.testing.assert_allclose(ours[0, 4:], theirs[0, 4:], atol=0.01)
 
     def test_threads_do_not_show_in_the_bytes(self):
-        precision = "bf16" if cpu_has_bf16() else "f32"
+        precision = "bf16" if Machine.here().bf16 else "f32"
         one = self.answer("openvino", precision, threads=1)
         assert one.tobytes() == self.answer("openvino", precision, threads=2).tobytes()
 
     def test_bf16_is_near_f32(self):
         """Where the CPU has it; elsewhere test_inference checks that it is refused."""
-        precision = "bf16" if cpu_has_bf16() else "f32"
+        precision = "bf16" if Machine.here().bf16 else "f32"
         exact, rounded = self.answer("openvino", "f32"), self.answer("openvino", precision)
         assert np.abs(exact[0, 4:] - rounded[0, 4:]).max() < 0.15
         sure = exact[0, 4:].max(axis=0) > 0.1

@@ -20,10 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from infrastructure.benchmark import measure
+    from infrastructure.bootstrap import analyze_locally
 
     values = configuration_values(options.inputs, options.config, options.set)
     print("measuring: all of it, decoding alone, each network alone", file=sys.stderr)
-    figures = measure(values, options.processes, options.seconds)
+    figures = measure(analyze_locally, values, options.processes, options.seconds)
     if options.json:
         print(json.dumps(figures, indent=2))
         return 0

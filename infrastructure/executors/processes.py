@@ -15,6 +15,7 @@ from typing import Any
 
 from application.frame_pass import PassRunner
 from application.ports import PassOutcome
+from domain.errors import ResourceError, WorkerLostError
 
 _WAIT_S = 0.2
 _runner: PassRunner | None = None
@@ -74,8 +75,8 @@ class ProcessExecutor:
             if self._pool is pool:
                 self._pool = None
                 pool.close(at_once=True)
-            message = "the worker process died (out of memory, or killed)"
-            return PassOutcome(segment, names, error=message, lost=True)
+            died = WorkerLostError("the worker process died (out of memory, or killed)")
+            return PassOutcome(segment, names, error=died)
 
     def _hear(self) -> None:
         if self._pool:
@@ -144,5 +145,5 @@ def _end_with(parent: int) -> None:
 
 def _run(segment: int, names: tuple[str, ...]) -> PassOutcome:
     if _runner is None:
-        return PassOutcome(segment, names, error=_failure)
+        return PassOutcome(segment, names, error=ResourceError(_failure))
     return _runner.run(segment, names, lambda count: _heard.put((segment, count)))

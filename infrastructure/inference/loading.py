@@ -6,6 +6,7 @@ from pathlib import Path
 from application.stage import Model, ModelIdentity
 from domain.errors import InputError
 from infrastructure.inference.export import exported
+from infrastructure.inference.fitting import FittingModel
 from infrastructure.inference.selection import CUDA, sha256_of
 
 
@@ -20,10 +21,12 @@ def load(
 
     `threads` images run at a time, each on one thread (by default as many as the process may use
     cores), so that the result does not depend on the count. A `.pt` that another backend than torch
-    runs is exported to ONNX once and kept in `cache`, under the hash of its bytes.
+    runs is exported to ONNX once and kept in `cache`, under the hash of its bytes. On CUDA it takes
+    GPU_MEMORY_FRACTION of the memory at most, and fewer images at once where they do not fit.
 
     Raises:
         InputError: the file is broken, has changed since it was identified, or takes other images.
+        DeviceMemoryError, DeviceLostError: the CUDA device is full, or failed.
     """
     if sha256_of(path) != identity.sha256:
         raise InputError(f"model file {path}: changed since the match was planned; submit it again")
@@ -33,13 +36,15 @@ def load(
     if backend == "torch":
         from infrastructure.inference.torch_backend import TorchModel
 
-        return TorchModel(path, input_size, threads, cuda=cuda)
+        on_torch = TorchModel(path, input_size, threads, cuda=cuda)
+        return FittingModel(on_torch) if cuda else on_torch
     if path.suffix.lower() == ".pt":
         path = exported(path, identity.sha256, input_size, cache or cache_folder())
     if backend == "onnxruntime":
         from infrastructure.inference.onnxruntime_backend import OnnxRuntimeModel
 
-        return OnnxRuntimeModel(path, input_size, threads, cuda=cuda)
+        on_onnxruntime = OnnxRuntimeModel(path, input_size, threads, cuda=cuda)
+        return FittingModel(on_onnxruntime) if cuda else on_onnxruntime
     from infrastructure.inference.openvino_backend import OpenVINOModel
 
     return OpenVINOModel(path, input_size, threads, identity.precision)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from application.stage import Image
 from domain.errors import InputError, ResourceError
 from infrastructure.inference.canvas import Canvas
+from infrastructure.inference.device import device_errors, memory_fraction
+from infrastructure.inference.machine import cuda_devices
 from infrastructure.inference.network_file import onnx_names, read_onnx
 
 
@@ -26,30 +29,61 @@ class OnnxRuntimeModel:
         self._session = _session(path, cuda)
         self._canvas = Canvas(input_size, _fixed_size(path, self._session), path.name)
         self._input = self._session.get_inputs()[0].name
-        self._pool = ThreadPoolExecutor(1 if cuda else threads)
+        # after a failure nothing of the call goes on by itself on the device
+        self._each: Any = map if cuda else ThreadPoolExecutor(threads).map
+        self._errors = device_errors if cuda else nullcontext
+        self._shrinks = False
 
     def infer(self, images: Sequence[Image]) -> Sequence[tuple[NDArray[np.float32], ...]]:
-        return list(self._pool.map(self._run, images))
+        with self._errors():
+            return list(self._each(self._run, images))
+
+    def free(self) -> None:
+        """Give back, with the next run, the memory of the device that is only kept for later."""
+        self._shrinks = True
 
     def _run(self, image: Image) -> tuple[NDArray[np.float32], ...]:
         canvas = self._canvas.lay(image)[0]
         blob = cv2.dnn.blobFromImage(canvas, 1 / 255, swapRB=True)
-        outputs = self._session.run(None, {self._input: blob})
+        outputs = self._session.run(None, {self._input: blob}, self._run_options())
         return tuple(np.asarray(output, np.float32) for output in outputs)
+
+    def _run_options(self) -> Any:
+        if not self._shrinks:
+            return None
+        self._shrinks = False
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "gpu:0")
+        return options
 
 
 def _session(path: Path, cuda: bool) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
-    wanted = ["CUDAExecutionProvider"] if cuda else ["CPUExecutionProvider"]
+    provider, settings = _provider(cuda)
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=wanted)
+        with device_errors() if cuda else nullcontext():
+            session = onnxruntime.InferenceSession(
+                str(path), options, providers=[(provider, settings)]
+            )
+    except ResourceError:
+        raise
     except Exception as error:  # its exceptions have no common base but Exception
         raise InputError(f"model file {path}: ONNX Runtime cannot read this network") from error
-    if session.get_providers()[0] != wanted[0]:
+    if session.get_providers()[0] != provider:
         raise ResourceError("ONNX Runtime cannot use this machine's CUDA device; unset gpu_enabled")
     return session
+
+
+def _provider(cuda: bool) -> tuple[str, dict[str, Any]]:
+    """Where it runs; each network by itself may take the process's share of the memory."""
+    if not cuda:
+        return "CPUExecutionProvider", {}
+    devices = cuda_devices()
+    limit = {"gpu_mem_limit": int(devices[0].memory * memory_fraction())} if devices else {}
+    # grows by what is asked for, not by powers of two, so that the limit can be used up
+    return "CUDAExecutionProvider", {"arena_extend_strategy": "kSameAsRequested", **limit}
 
 
 def _fixed_size(path: Path, session: Any) -> list[int | None]:

@@ -1,14 +1,12 @@
 """Which backend and precision run a network: a fixed order, settled once and without loading it."""
 
-import ctypes
 import hashlib
-import importlib.util
-from functools import cache
 from pathlib import Path
 
 from application.stage import ModelIdentity
 from domain.configuration import Backend, Precision
 from domain.errors import ConfigurationError, InputError
+from infrastructure.inference.machine import Machine
 from infrastructure.inference.network_file import is_quantised
 
 BACKENDS_OF_SUFFIX: dict[str, tuple[Backend, ...]] = {
@@ -22,37 +20,47 @@ PRECISIONS_OF_BACKEND: dict[str, tuple[Precision, ...]] = {
     "torch": ("f32",),
 }
 CUDA = ":cuda"
+_CUDA_BACKEND = {".pt": "torch", ".onnx": "onnxruntime"}
+_WITHOUT_CUDA = Machine()
 
 
 def identify(
-    path: Path, backend: Backend = "auto", precision: Precision = "auto", gpu_enabled: bool = False
+    path: Path,
+    backend: Backend = "auto",
+    precision: Precision = "auto",
+    gpu_enabled: bool = False,
+    machine: Machine | None = None,
 ) -> ModelIdentity:
     """What decides the result of the network in `path`: its bytes, the backend and the precision.
 
     The order for `auto`: with `gpu_enabled` and a CUDA device, torch for `.pt` and ONNX Runtime
     for `.onnx`; else OpenVINO. OpenVINO computes in bf16 where the CPU multiplies it natively, else
-    in f32; the others compute in f32. On CUDA the backend's name ends in `:cuda`.
+    in f32; the others compute in f32. On CUDA the backend's name ends in `:cuda`. The `machine` is
+    the one that will run the network, by default this one.
 
     Raises:
         InputError: no such file, or not a network's.
         ConfigurationError: the file does not run on this backend or in this precision.
     """
+    machine = machine or Machine.here()
     suffix = _suffix(path)
-    chosen = _backend(suffix, backend, gpu_enabled)
+    chosen = _backend(suffix, backend, machine if gpu_enabled else _WITHOUT_CUDA)
     name = chosen.removesuffix(CUDA)
     if name not in BACKENDS_OF_SUFFIX[suffix]:
         raise ConfigurationError(
             f"backend: {path.name} runs on {_choices(BACKENDS_OF_SUFFIX[suffix])}, "
             f"not on {backend!r}"
         )
-    return ModelIdentity(sha256_of(path), chosen, _precision(path, name, precision))
+    return ModelIdentity(sha256_of(path), chosen, _precision(path, name, precision, machine.bf16))
 
 
-def notices(identity: ModelIdentity, gpu_enabled: bool) -> list[str]:
+def notices(
+    identity: ModelIdentity, gpu_enabled: bool, machine: Machine | None = None
+) -> list[str]:
     """What the user should be told, once, about how this network will run."""
     if not gpu_enabled or identity.backend.endswith(CUDA):
         return []
-    if cuda_devices() == 0:
+    if not (machine or Machine.here()).cuda:
         return [f"gpu_enabled: no CUDA device found; running on the CPU by {identity.backend}"]
     return [
         f"gpu_enabled: {identity.backend} has no CUDA support here; running on the CPU "
@@ -75,33 +83,6 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-@cache
-def cpu_has_bf16() -> bool:
-    """Whether the CPU multiplies bfloat16 natively.
-
-    OpenVINO's own list of capabilities names BF16 wherever AVX-512 can emulate it, which is slower
-    than f32, so the processor is asked. Where there is no /proc/cpuinfo the answer is no.
-    """
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-@cache
-def cuda_devices() -> int:
-    """How many CUDA devices the driver sees, without loading torch."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return 0
-    count = ctypes.c_int()
-    failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
-    return 0 if failed else count.value
-
-
 def _suffix(path: Path) -> str:
     if not path.is_file():
         raise InputError(f"model file {path}: not found")
@@ -111,43 +92,22 @@ def _suffix(path: Path) -> str:
     return suffix
 
 
-def _backend(suffix: str, backend: Backend, gpu_enabled: bool) -> str:
-    wanted: str = backend
-    if backend == "auto":
-        wanted = _cuda_backend(suffix) if gpu_enabled else "openvino"
-    elif gpu_enabled and backend == _cuda_backend(suffix).removesuffix(CUDA):
-        wanted = _cuda_backend(suffix)
-    return wanted
+def _backend(suffix: str, backend: Backend, machine: Machine) -> str:
+    on_cuda = _CUDA_BACKEND.get(suffix)
+    if on_cuda in machine.cuda and backend in ("auto", on_cuda):
+        return f"{on_cuda}{CUDA}"
+    return "openvino" if backend == "auto" else backend
 
 
-def _cuda_backend(suffix: str) -> str:
-    """The backend that runs such a file on CUDA here, or OpenVINO where none does."""
-    if cuda_devices() == 0:
-        return "openvino"
-    if suffix == ".pt":
-        return "torch" + CUDA
-    if suffix == ".onnx" and _onnxruntime_has_cuda():
-        return "onnxruntime" + CUDA
-    return "openvino"
-
-
-def _onnxruntime_has_cuda() -> bool:
-    if importlib.util.find_spec("onnxruntime") is None:
-        return False
-    import onnxruntime
-
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-
-
-def _precision(path: Path, backend: str, precision: Precision) -> str:
+def _precision(path: Path, backend: str, precision: Precision, bf16: bool) -> str:
     legal = PRECISIONS_OF_BACKEND[backend]
     if precision == "auto":
-        return "bf16" if "bf16" in legal and cpu_has_bf16() else "f32"
+        return "bf16" if "bf16" in legal and bf16 else "f32"
     if precision not in legal:
         raise ConfigurationError(
             f"precision: {backend} computes in {_choices(legal)} (actual value {precision!r})"
         )
-    if precision == "bf16" and not cpu_has_bf16():
+    if precision == "bf16" and not bf16:
         raise ConfigurationError("precision: this CPU has no bf16 arithmetic; use 'f32' or 'auto'")
     if precision == "int8" and not is_quantised(path):
         raise ConfigurationError(

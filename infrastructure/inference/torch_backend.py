@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from application.stage import Image
 from domain.errors import InputError, ResourceError
 from infrastructure.inference.canvas import Canvas
+from infrastructure.inference.device import device_errors, memory_fraction
 
 # Ultralytics asks the network for updates, installs packages and downloads weights unless told not
 # to; it reads these once, at its first import.
@@ -30,14 +32,25 @@ class TorchModel:
     ) -> None:
         network, self.names = load_network(path)
         self._device = torch.device("cuda" if cuda else "cpu")
-        self._network = network.to(self._device)
+        self._errors = device_errors if cuda else nullcontext
+        with self._errors():
+            if cuda:
+                torch.cuda.set_per_process_memory_fraction(memory_fraction())
+            self._network = network.to(self._device)
         self._canvas = Canvas(input_size, (None, None), path.name)
-        self._pool = ThreadPoolExecutor(1 if cuda else threads, initializer=_one_thread)
+        # after a failure nothing of the call goes on by itself on the device
+        self._each: Any = map if cuda else ThreadPoolExecutor(threads, initializer=_one_thread).map
         # the head builds its grid in the first run, which threads must not do at the same time
         self.infer([np.zeros((*input_size, 3), np.uint8)])
 
     def infer(self, images: Sequence[Image]) -> Sequence[tuple[NDArray[np.float32], ...]]:
-        return list(self._pool.map(self._run, images))
+        with self._errors():
+            return list(self._each(self._run, images))
+
+    def free(self) -> None:
+        """Give back the memory of the device that torch keeps for the next run."""
+        with self._errors():
+            torch.cuda.empty_cache()
 
     def _run(self, image: Image) -> tuple[NDArray[np.float32], ...]:
         blob = cv2.dnn.blobFromImage(self._canvas.lay(image)[0], 1 / 255, swapRB=True)

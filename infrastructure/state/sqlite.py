@@ -1,201 +1,381 @@
-"""The pipelines' state in one SQLite file: the adapter of the port `StateStore` for one machine."""
+"""The pipelines' state in one SQLite file: the adapter of the port `StateStore` for one machine.
 
-import sqlite3
+Only one process may write the file; its threads share the store.
+"""
+
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from application.ports import Checkpoint, LogEntry, PipelineRecord
-from domain.errors import LeaseError, ResourceError
-from domain.grid import Cell
-from domain.pipeline import DomainEvent, PipelineState
-
-SCHEMA_VERSION = 1
-Execute = Callable[..., sqlite3.Cursor]
-
-_SCHEMA = """
-CREATE TABLE pipelines (
-    id TEXT PRIMARY KEY, state TEXT NOT NULL, configuration TEXT NOT NULL, plan TEXT NOT NULL,
-    attempt INTEGER NOT NULL, error TEXT NOT NULL
-) STRICT;
-CREATE TABLE checkpoints (key TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT;
-CREATE TABLE cells (
-    pipeline TEXT NOT NULL, cell TEXT NOT NULL,
-    token INTEGER NOT NULL DEFAULT 0, holder TEXT, lease_until REAL, key TEXT,
-    PRIMARY KEY (pipeline, cell)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE log (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
-    pipeline_id TEXT NOT NULL, cell TEXT NOT NULL, attempt INTEGER NOT NULL, message TEXT NOT NULL
-) STRICT;
-"""
+from application.ports import Artifact
+from application.state import (
+    ADMISSION,
+    PRIORITIES,
+    REOPEN_DELAY_S,
+    REOPENED,
+    WORKER_LIFE_S,
+    Admission,
+    JobStates,
+    Lease,
+    LogEntry,
+    PipelineRecord,
+    Priority,
+    Progress,
+    Trouble,
+    WorkerRecord,
+)
+from domain.errors import LeaseError, TransitionError
+from domain.grid import Follower, Queue
+from domain.pipeline import FINISHED, DomainEvent, PipelineState
+from infrastructure.state.sqlite_file import StateFile
+from infrastructure.state.sqlite_steps import Transaction, entry_from, record_from
 
 
 class SQLiteStateStore:
-    """State in the file at `path`; `clock` gives seconds and is what leases are measured by."""
+    """State in the file at `path`; `clock` gives seconds and is what leases are measured by.
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
-        try:
-            self._connection = sqlite3.connect(path, isolation_level=None, timeout=30)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._prepare(path)
-        except sqlite3.Error as error:
-            raise ResourceError(f"{path}: the state cannot be opened: {error}") from error
+    At most `max_running` pipelines are admitted at once, urgent ones even above that, and
+    `max_per_owner` of one owner.
+    """
 
-    def _prepare(self, path: Path) -> None:
-        with self._transaction() as execute:
-            version = execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    execute(statement)
-                execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            elif version != SCHEMA_VERSION:
-                raise ResourceError(
-                    f"{path}: written by another version of footanalytics (state schema {version}, "
-                    f"expected {SCHEMA_VERSION}): remove that folder or use that version"
-                )
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], float] = time.time,
+        *,
+        max_running: int = 8,
+        max_per_owner: int = 8,
+    ) -> None:
+        self._caps = (max_running, max_per_owner)
+        self._file = StateFile(path, clock)
+        self._rows, self._transaction = self._file.rows, self._file.transaction
+        self.begin(1)
 
-    def save(self, record: PipelineRecord, events: Sequence[DomainEvent]) -> None:
-        with self._transaction() as execute:
-            execute(
-                "INSERT INTO pipelines VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE "
-                "SET state=?2, configuration=?3, plan=?4, attempt=?5, error=?6",
-                msgspec.structs.astuple(record),
+    def begin(self, generation: int) -> None:
+        with self._transaction() as within:
+            within.execute(
+                "INSERT INTO counter SELECT ? WHERE NOT EXISTS (SELECT 1 FROM counter)",
+                (generation << 32,),
             )
-            _append(execute, events)
+
+    @property
+    def generation(self) -> int:
+        with self._transaction() as within:
+            return within.number("SELECT value FROM counter") >> 32
+
+    def lift(self, number: int) -> None:
+        above = ((number >> 32) + 1) << 32
+        with self._transaction() as within:
+            read = within.number("SELECT coalesce(max(number), 0) FROM readers")
+            unread = within.execute("SELECT number FROM log WHERE number>? ORDER BY 1", (read,))
+            numbers = [row[0] for row in unread]
+            raised = within.execute("UPDATE counter SET value=?1 WHERE value<?1", (above,)).rowcount
+            if raised or (numbers and numbers[0] <= number):
+                for old in numbers:
+                    fresh = within.take_number()
+                    within.execute("UPDATE log SET number=? WHERE number=?", (fresh, old))
+
+    # -- pipelines
+
+    def submit(self, record: PipelineRecord, events: Sequence[DomainEvent]) -> PipelineRecord:
+        plan = record.plan or Artifact("", 0)
+        rank = PRIORITIES.index(record.priority)
+        with self._transaction() as within:
+            fresh = within.execute(
+                "INSERT INTO pipelines (id, configuration, state, owner, rank, attempt, error, "
+                "plan_sha256, plan_size, submitted_at, started_at, finished_at, traceparent) "
+                "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING",
+                (
+                    *(record.pipeline_id, record.configuration, record.state.value, record.owner),
+                    *(rank, record.attempt, record.error, plan.sha256, plan.size),
+                    *(record.submitted_at or within.now, record.started_at),
+                    *(record.finished_at, record.traceparent),
+                ),
+            ).rowcount
+            if fresh:
+                within.append(record.pipeline_id, events)
+            if fresh and record.state == PipelineState.QUEUED:
+                within.make_ready(record.pipeline_id, ADMISSION, "cpu")
+        return self.pipeline(record.pipeline_id) or record
 
     def pipeline(self, pipeline_id: str) -> PipelineRecord | None:
-        row = self._one("SELECT * FROM pipelines WHERE id=?", pipeline_id)
-        return PipelineRecord(*row) if row else None
+        rows = self._rows("SELECT * FROM records WHERE id=?", pipeline_id)
+        return record_from(rows[0]) if rows else None
 
-    def pipelines(self) -> Sequence[PipelineRecord]:
-        rows = self._connection.execute("SELECT * FROM pipelines ORDER BY rowid")
-        return [PipelineRecord(*row) for row in rows]
+    def pipelines(
+        self,
+        *,
+        owner: str | None = None,
+        state: PipelineState | None = None,
+        offset: int = 0,
+        limit: int = 100,
+    ) -> Sequence[PipelineRecord]:
+        rows = self._rows(
+            "SELECT * FROM records WHERE owner=coalesce(?, owner) "
+            "AND state=coalesce(?, state) ORDER BY submission DESC LIMIT ? OFFSET ?",
+            *(owner, state.value if state else None, limit, offset),
+        )
+        return [record_from(row) for row in rows]
 
-    def checkpoint(self, key: str) -> Checkpoint | None:
-        row = self._one("SELECT record FROM checkpoints WHERE key=?", key)
-        return msgspec.msgpack.decode(row[0], type=Checkpoint) if row else None
+    def move(
+        self,
+        pipeline_id: str,
+        state: PipelineState,
+        events: Sequence[DomainEvent],
+        *,
+        expected: Collection[PipelineState],
+        error: str = "",
+        attempt: int = 0,
+    ) -> None:
+        with self._transaction() as within:
+            row = within.execute("SELECT state FROM pipelines WHERE id=?", (pipeline_id,))
+            now = (row.fetchone() or ("unknown",))[0]
+            if now not in expected:
+                raise TransitionError(f"pipeline {pipeline_id} is {now} and cannot become {state}")
+            within.leave(pipeline_id, state, error)
+            if attempt:
+                query = "UPDATE pipelines SET attempt=? WHERE id=?"
+                within.execute(query, (attempt, pipeline_id))
+            if state == PipelineState.QUEUED:
+                within.queue_again(pipeline_id, error)
+            within.append(pipeline_id, events)
 
-    def forget(self, key: str) -> None:
-        with self._transaction() as execute:
-            execute("DELETE FROM checkpoints WHERE key=?", (key,))
+    def remove(self, pipeline_id: str) -> None:
+        with self._transaction() as within:
+            running = "SELECT count(*) FROM pipelines WHERE id=? AND state='running'"
+            if within.number(running, pipeline_id):
+                raise TransitionError(f"pipeline {pipeline_id} is running: cancel it first")
+            within.execute("DELETE FROM pipelines WHERE id=?", (pipeline_id,))
+            within.forget_cells(pipeline_id)
 
-    def lease(self, pipeline_id: str, cell: Cell, holder: str, seconds: float) -> int | None:
-        now = self._clock()
-        with self._transaction() as execute:
-            row = execute(
-                "SELECT token, lease_until FROM cells WHERE pipeline=? AND cell=?",
-                (pipeline_id, str(cell)),
-            ).fetchone()
-            if row and row[1] is not None and row[1] > now:
+    def forget_cells(self, pipeline_id: str) -> None:
+        with self._transaction() as within:
+            if within.progress(pipeline_id).state in FINISHED:
+                within.forget_cells(pipeline_id)
+
+    # -- jobs
+
+    def claim(
+        self, queue: Queue, able: Collection[str], holder: str, seconds: float
+    ) -> Lease | None:
+        with self._transaction() as within:
+            chosen = within.next_job(queue, frozenset(able), *self._caps)
+            if chosen is None:
                 return None
-            token = int(row[0]) + 1 if row else 1
-            execute(
-                "INSERT INTO cells (pipeline, cell, token, holder, lease_until) "
-                "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE "
-                "SET token=?3, holder=?4, lease_until=?5",
-                (pipeline_id, str(cell), token, holder, now + seconds),
+            token = within.take_number()
+            failures, losses = within.execute(
+                "UPDATE jobs SET state='leased', token=?, holder=?, until=? "
+                "WHERE pipeline=? AND job=? RETURNING failures, losses",
+                (token, holder, within.now + seconds, *chosen),
+            ).fetchone()
+            within.execute("UPDATE pipelines SET active=1 WHERE id=?", chosen[:1])
+        return Lease(*chosen, token, failures, losses)
+
+    def admit(self, lease: Lease, admission: Admission, events: Sequence[DomainEvent]) -> None:
+        with self._transaction() as within:
+            if not self._finish_job(within, lease):
+                return
+            within.tell(lease)
+            needs = msgspec.json.encode(admission.needs).decode()
+            plan, of_pipeline = admission.plan, (lease.pipeline_id,)
+            within.execute(
+                "UPDATE pipelines SET state='running', plan_sha256=?, plan_size=?, jobs=?, "
+                "needs=?, started_at=?, admitted=? WHERE id=?",
+                (
+                    *(plan.sha256, plan.size, admission.jobs, needs, within.now),
+                    *(within.take_number(), lease.pipeline_id),
+                ),
             )
-        return token
+            if not admission.keep_done:
+                within.execute("DELETE FROM jobs WHERE pipeline=? AND job>=0", of_pipeline)
+                within.execute("DELETE FROM keys WHERE pipeline=?", of_pipeline)
+            for job, queue in admission.ready:
+                within.make_ready(lease.pipeline_id, job, queue)
+            within.append(lease.pipeline_id, events)
+            within.settle(lease.pipeline_id)
 
-    def renew(self, pipeline_id: str, cell: Cell, token: int, seconds: float) -> bool:
-        return self._change_lease(pipeline_id, cell, token, self._clock() + seconds)
+    def started(self, pipeline_id: str, events: Sequence[DomainEvent]) -> None:
+        running = "SELECT 1 FROM pipelines WHERE id=? AND state='running'"
+        with self._transaction() as within:
+            if not within.execute(running, (pipeline_id,)).fetchone():
+                return
+            for event in events:
+                stage = (pipeline_id, event.cell.stage if event.cell else "")
+                if within.execute("INSERT OR IGNORE INTO stages VALUES (?, ?)", stage).rowcount:
+                    within.append(pipeline_id, (event,))
 
-    def give_back(self, pipeline_id: str, cell: Cell, token: int) -> None:
-        self._change_lease(pipeline_id, cell, token, None)
+    def renew(self, lease: Lease, seconds: float) -> bool:
+        with self._transaction() as within:
+            changed = within.execute(
+                "UPDATE jobs SET until=? WHERE pipeline=? AND job=? AND token=? AND state='leased'",
+                (within.now + seconds, lease.pipeline_id, lease.job, lease.token),
+            ).rowcount
+        return bool(changed)
+
+    def give_back(self, lease: Lease) -> None:
+        with self._transaction() as within:
+            within.end_lease(lease, "ready")
+
+    def fail(
+        self,
+        lease: Lease,
+        error: str,
+        retry_in_s: float | None,
+        events: Sequence[DomainEvent] = (),
+        *,
+        lost: bool = False,
+    ) -> Progress:
+        pipeline_id, job = lease.pipeline_id, lease.job
+        with self._transaction() as within:
+            if not within.end_lease(lease, "ready"):
+                return within.progress(pipeline_id)
+            within.fail(pipeline_id, job, error, retry_in_s, events, lost=lost)
+            return within.progress(pipeline_id, within.ready_now(pipeline_id, job))
 
     def commit(
         self,
-        pipeline_id: str,
-        cell: Cell,
-        token: int,
-        checkpoint: Checkpoint,
+        lease: Lease,
+        keys: Mapping[int, str],
+        followers: Sequence[Follower],
         events: Sequence[DomainEvent],
-        state: PipelineState,
-    ) -> Checkpoint:
-        with self._transaction() as execute:
-            changed = execute(
-                "UPDATE cells SET lease_until=NULL, holder=NULL, key=? "
-                "WHERE pipeline=? AND cell=? AND token=? AND lease_until IS NOT NULL",
-                (checkpoint.key, pipeline_id, str(cell), token),
-            ).rowcount
-            if changed != 1:
-                raise LeaseError(f"cell {cell}: lease {token} has passed on; the result is refused")
-            execute(
-                "INSERT OR IGNORE INTO checkpoints VALUES (?, ?)",
-                (checkpoint.key, msgspec.msgpack.encode(checkpoint)),
+    ) -> Progress:
+        with self._transaction() as within:
+            if not self._finish_job(within, lease):
+                return within.progress(lease.pipeline_id)
+            for cell, key in keys.items():
+                query = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?)"
+                within.execute(query, (lease.pipeline_id, cell, key))
+            ready = within.follow(lease.pipeline_id, followers)
+            if within.tell(lease):
+                within.append(lease.pipeline_id, events)
+            within.settle(lease.pipeline_id)
+            return within.progress(lease.pipeline_id, ready)
+
+    def _finish_job(self, within: Transaction, lease: Lease) -> bool:
+        """Whether the leased job is done now and was not before, under the same lease."""
+        if within.end_lease(lease, "done"):
+            return True
+        if within.committed(lease):
+            return False
+        raise LeaseError(
+            f"pipeline {lease.pipeline_id}, job {lease.job}: lease {lease.token} has ended; "
+            "the result is refused"
+        )
+
+    def reopen(self, lease: Lease, lost: int, queue: Queue) -> None:
+        with self._transaction() as within:
+            if not within.end_lease(lease, "delayed"):
+                return
+            within.execute(
+                "UPDATE jobs SET until=?, error=? WHERE pipeline=? AND job=?",
+                (within.now + REOPEN_DELAY_S, REOPENED, lease.pipeline_id, lease.job),
             )
-            execute("UPDATE pipelines SET state=? WHERE id=?", (state.value, pipeline_id))
-            _append(execute, events)
-        return self.checkpoint(checkpoint.key) or checkpoint
-
-    def done(self, pipeline_id: str) -> Mapping[Cell, str]:
-        rows = self._connection.execute(
-            "SELECT cell, key FROM cells WHERE pipeline=? AND key IS NOT NULL", (pipeline_id,)
-        )
-        return {Cell.parse(cell): key for cell, key in rows}
-
-    def log(self, after: int, limit: int = 1000) -> Sequence[LogEntry]:
-        rows = self._connection.execute(
-            "SELECT * FROM log WHERE number > ? ORDER BY number LIMIT ?", (after, limit)
-        )
-        return [LogEntry(*row) for row in rows]
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def _change_lease(self, pipeline_id: str, cell: Cell, token: int, until: float | None) -> bool:
-        with self._transaction() as execute:
-            changed = execute(
-                "UPDATE cells SET lease_until=? "
-                "WHERE pipeline=? AND cell=? AND token=? AND lease_until IS NOT NULL",
-                (until, pipeline_id, str(cell), token),
+            was_done = within.execute(
+                "UPDATE jobs SET state='waiting' WHERE pipeline=? AND job=? AND state='done'",
+                (lease.pipeline_id, lost),
             ).rowcount
-        return bool(changed == 1)
+            if was_done:
+                within.make_ready(lease.pipeline_id, lost, queue)
+            within.settle(lease.pipeline_id)
 
-    def _one(self, query: str, key: str) -> Any:
-        return self._connection.execute(query, (key,)).fetchone()
+    def expire(self, max_losses: int, error: str) -> int:
+        freed = 0
+        with self._transaction() as within:
+            leased, delayed = (
+                within.execute(
+                    "SELECT pipeline, job, token, losses FROM jobs "
+                    "WHERE state=? AND until<=? ORDER BY until, pipeline, job",
+                    (state, within.now),
+                ).fetchall()
+                for state in ("leased", "delayed")
+            )
+            for pipeline_id, job, token, losses in leased:
+                dead = losses + 1 >= max_losses
+                within.end_lease(Lease(pipeline_id, job, token), "ready")
+                within.fail(pipeline_id, job, error, None if dead else 0)
+                freed += not dead
+            for pipeline_id, job, _, _ in delayed:
+                query = "UPDATE jobs SET state='ready', until=NULL WHERE pipeline=? AND job=?"
+                within.execute(query, (pipeline_id, job))
+        return freed + len(delayed)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Execute]:
-        """All statements or none; a full disk is reported as what it is."""
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield self._connection.execute
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._roll_back()
-            raise ResourceError(
-                f"the state cannot be written ({error}): free some space and run again, it resumes"
-            ) from error
-        except BaseException:
-            self._roll_back()
-            raise
+    def ready(self, queue: Queue) -> Mapping[Priority, int]:
+        counts = dict.fromkeys(PRIORITIES, 0)
+        with self._transaction() as within:
+            rows = within.execute(
+                "SELECT p.rank, count(*) FROM pipelines p JOIN jobs j ON j.pipeline=p.id "
+                "AND j.state='ready' WHERE p.state='running' AND j.queue=? GROUP BY p.rank",
+                (queue,),
+            )
+            for rank, count in rows:
+                counts[PRIORITIES[rank]] += count
+            for rank in within.admissible(*self._caps) if queue == "cpu" else ():
+                counts[PRIORITIES[rank]] += 1
+        return counts
 
-    def _roll_back(self) -> None:
-        """SQLite has rolled back by itself after some errors, a full disk among them."""
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+    def keys(self, pipeline_id: str, cells: Sequence[int]) -> Sequence[str]:
+        query = "SELECT key FROM keys WHERE pipeline=? AND cell=?"
+        with self._transaction() as within:
+            rows = [within.execute(query, (pipeline_id, cell)).fetchone() for cell in cells]
+        return [row[0] if row else "" for row in rows]
 
-
-def _append(execute: Execute, events: Sequence[DomainEvent]) -> None:
-    """Write the events to the log; one that is there already is the same fact again."""
-    for event in events:
-        execute(
-            "INSERT OR IGNORE INTO log (event_id, kind, pipeline_id, cell, attempt, message) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                event.event_id,
-                event.kind.value,
-                event.pipeline_id,
-                str(event.cell or ""),
-                event.attempt,
-                event.message,
+    def jobs(self, pipeline_id: str) -> JobStates:
+        rows = self._rows(
+            "SELECT job, state, holder, failures + losses, error FROM jobs "
+            "WHERE pipeline=? ORDER BY job",
+            pipeline_id,
+        )
+        return JobStates(
+            done=frozenset(row[0] for row in rows if row[1] == "done" and row[0] != ADMISSION),
+            ready=frozenset(row[0] for row in rows if row[1] == "ready"),
+            leased={row[0]: row[2] for row in rows if row[1] == "leased"},
+            troubles=tuple(
+                Trouble(row[0], row[3], row[4], dead=row[1] == "dead") for row in rows if row[4]
             ),
         )
+
+    # -- workers
+
+    def register(self, worker: WorkerRecord) -> None:
+        with self._transaction() as within:
+            record = msgspec.structs.replace(worker, seen_at=within.now)
+            within.execute("DELETE FROM workers WHERE seen_at<=?", (within.now - WORKER_LIFE_S,))
+            within.execute(
+                "INSERT OR REPLACE INTO workers VALUES (?, ?, ?)",
+                (worker.worker, within.now, msgspec.json.encode(record).decode()),
+            )
+
+    def workers(self) -> Sequence[WorkerRecord]:
+        query = "SELECT record FROM workers WHERE seen_at>? ORDER BY worker"
+        with self._transaction() as within:
+            rows = within.execute(query, (within.now - WORKER_LIFE_S,)).fetchall()
+        return [msgspec.json.decode(row[0], type=WorkerRecord) for row in rows]
+
+    def alone(self, name: str, seconds: float) -> bool:  # noqa: ARG002
+        return True
+
+    # -- log
+
+    def log(self, after: int, limit: int = 1000) -> Sequence[LogEntry]:
+        query = "SELECT * FROM log WHERE number>? ORDER BY number LIMIT ?"
+        return [entry_from(row) for row in self._rows(query, after, limit)]
+
+    def read_up_to(self, reader: str, number: int) -> None:
+        with self._transaction() as within:
+            within.execute(
+                "INSERT INTO readers VALUES (?, ?) ON CONFLICT (reader) DO UPDATE "
+                "SET number=max(number, excluded.number)",
+                (reader, number),
+            )
+
+    def readers(self) -> Mapping[str, int]:
+        return dict(self._rows("SELECT reader, number FROM readers"))
+
+    def trim(self, number: int) -> None:
+        with self._transaction() as within:
+            within.execute("DELETE FROM log WHERE number<=?", (number,))
+
+    def close(self) -> None:
+        self._file.close()

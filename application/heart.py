@@ -1,0 +1,51 @@
+"""What a worker process does beside its jobs: says that it lives, and reconciles when it is due."""
+
+import logging
+import threading
+
+from application.reconciler import PERIOD_S, Reconciler
+from application.state import StateStore, WorkerRecord
+from domain.errors import FootAnalyticsError, StateLostError
+
+_log = logging.getLogger(__name__)
+_BEAT_S = 5.0
+
+
+class Heart:
+    """A thread that beats until `stop`.
+
+    Every worker may reconcile, so that nothing waits for one process; the state lets one at a time.
+    """
+
+    def __init__(self, state: StateStore, record: WorkerRecord, reconciler: Reconciler) -> None:
+        self._state = state
+        self._record = record
+        self._reconciler = reconciler
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        self._until_beat = 0.0
+
+    def start(self) -> None:
+        self._beat()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(PERIOD_S):
+            self._beat()
+
+    def _beat(self) -> None:
+        try:
+            self._reconciler.tick()
+            self._until_beat -= PERIOD_S
+            if self._until_beat <= 0:
+                self._state.register(self._record)
+                self._until_beat = _BEAT_S
+        except StateLostError:
+            _log.warning("the state is being rebuilt")
+        except FootAnalyticsError as error:
+            _log.warning("%s", error)
+        except Exception:  # the thread's edge: it must outlive whatever happens once
+            _log.exception("heartbeat")

@@ -1,0 +1,65 @@
+"""Records of pipelines on storage: what must outlive the state store, so that it can be rebuilt."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from application import records
+from application.ports import Artifact, ArtifactStore
+from application.state import PipelineRecord
+
+_GENERATION = "generation"
+
+
+class Results(msgspec.Struct, frozen=True):
+    """What a completed match left for the user: whole files by name, and its tables' parts."""
+
+    files: dict[str, Artifact]
+
+
+class Ledger:
+    """The pipelines' records; each is written whole, before what it says is acknowledged."""
+
+    def __init__(self, artifacts: ArtifactStore) -> None:
+        self._artifacts = artifacts
+
+    def keep(self, record: PipelineRecord) -> None:
+        self._artifacts.put_record(_pipeline(record.pipeline_id), records.encode(record))
+
+    def find(self, pipeline_id: str) -> PipelineRecord | None:
+        data = self._artifacts.read_record(_pipeline(pipeline_id))
+        return records.decode(data, PipelineRecord) if data else None
+
+    def all(self) -> Iterator[PipelineRecord]:
+        """Every pipeline, in no order."""
+        for name in self._artifacts.records("pipelines"):
+            if data := self._artifacts.read_record(name):
+                yield records.decode(data, PipelineRecord)
+
+    def keep_results(self, pipeline_id: str, files: Mapping[str, Artifact]) -> None:
+        results = Results(dict(files))
+        self._artifacts.put_record(_results(pipeline_id), records.encode(results))
+
+    def results(self, pipeline_id: str) -> Results | None:
+        data = self._artifacts.read_record(_results(pipeline_id))
+        return records.decode(data, Results) if data else None
+
+    def delete(self, pipeline_id: str) -> None:
+        """Forget the pipeline; its artifacts are collected later."""
+        self._artifacts.remove_record(_results(pipeline_id))
+        self._artifacts.remove_record(_pipeline(pipeline_id))
+
+    def next_generation(self) -> int:
+        """A number that no state store which began on this storage had before."""
+        data = self._artifacts.read_record(_GENERATION)
+        generation = int(data or b"0") + 1
+        self._artifacts.put_record(_GENERATION, str(generation).encode())
+        return generation
+
+
+def _pipeline(pipeline_id: str) -> str:
+    return f"pipelines/{pipeline_id}"
+
+
+def _results(pipeline_id: str) -> str:
+    return f"results/{pipeline_id}"

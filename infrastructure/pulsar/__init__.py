@@ -1,0 +1,1 @@
+"""Domain events and match events on Apache Pulsar."""

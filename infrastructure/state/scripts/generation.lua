@@ -1,0 +1,1 @@
+return math.floor(tonumber(call('GET', COUNTER)) / 2 ^ 32)

@@ -1,0 +1,1 @@
+return call('XRANGE', LOG, whole(given.after + 1) .. '-0', '+', 'COUNT', given.limit)

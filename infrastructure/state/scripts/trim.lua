@@ -1,0 +1,1 @@
+return call('XTRIM', LOG, 'MINID', '=', whole(given.number + 1) .. '-0')
