@@ -32,6 +32,15 @@ servers: .venv/.ready
 lock:
 	uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate -o requirements.lock
+	uv pip compile -q pyproject.toml --universal --python-version 3.11 -c requirements.lock \
+	    --excludes deploy/images/service-without.txt \
+	    --generate-hashes --no-header --no-annotate -o deploy/images/service.lock
+	uv pip compile -q pyproject.toml deploy/images/worker.in --python-version 3.11 \
+	    --python-platform x86_64-manylinux_2_28 -c requirements.lock \
+	    --excludes deploy/images/worker-without.txt \
+	    --generate-hashes --no-header --no-annotate -o deploy/images/worker.lock
+	uv pip compile -q deploy/images/wheel.in --universal --python-version 3.11 -c requirements.lock \
+	    --generate-hashes --no-header --no-annotate -o deploy/images/wheel.lock
 
 .venv/.ready: requirements.lock pyproject.toml deploy/set_up.sh
 	sh deploy/set_up.sh

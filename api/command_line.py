@@ -16,10 +16,17 @@ PACKAGES = ("domain", "application", "infrastructure", "stages", "training", "si
 COMMANDS = {
     "demo": "render a short match, analyse it and show the result",
     "analyze": "analyse a match: video files in order, a folder of images, or tracking data",
+    "status": "show how far a match on a running service is",
+    "results": "list or fetch what a match on a running service left",
+    "cancel": "stop a match on a running service",
+    "retry": "try a failed or cancelled match on a running service again",
+    "list": "list the matches of a running service",
+    "serve": "run the service on this machine: API and workers, without servers",
     "simulate": "make a match: video, and the truth in the same tables",
     "evaluate": "score against truth: detection, pitch, match or events",
     "train": "train a shipped model again: detector or pitch",
     "bench": "measure speed, as ratios with the ceilings beside it",
+    "doctor": "check everything that a run or a cluster needs, a line each",
 }
 
 

@@ -28,8 +28,8 @@ class Planned:
 
 
 Planner = Callable[[ProcessingConfiguration, Collection[Collection[str]]], Planned]
-"""Opens the input and freezes stages, versions, models and segments, given what each live worker is
-able to do."""
+"""Opens the input and freezes stages, versions, models and segments, given what each live worker of
+the queue `gpu` is able to do."""
 
 
 class Admitter:
@@ -88,12 +88,23 @@ class Admitter:
 
     def _anew(self, record: PipelineRecord) -> tuple[Artifact, PlanDocument]:
         configuration = ProcessingConfiguration.model_validate_json(record.configuration)
-        able = [worker.able for worker in self._state.workers()]
+        able = [worker.able for worker in self._state.workers() if "gpu" in worker.queues]
         planned = self._plan(configuration, able)
         self._refuse_what_does_not_fit(planned.plan)
         opened = self._artifacts.put(planned.opened) if planned.opened else None
-        document = PlanDocument.of(planned.plan, opened, planned.needs)
+        document = PlanDocument.of(planned.plan, opened, planned.needs, self._told(record))
         return self._artifacts.put(records.encode(document)), document
+
+    def _told(self, record: PipelineRecord) -> set[str]:
+        """The keys of what was done, and logged, under the plan before; no fact is logged twice."""
+        if record.plan is None:
+            return set()
+        try:
+            before = records.decode(bytes(self._artifacts.read(record.plan)), PlanDocument)
+        except ArtifactError:
+            return set()
+        numbers = range(len(before.frozen().cells))
+        return {*before.told, *self._state.keys(record.pipeline_id, numbers)} - {""}
 
     def _refuse_what_does_not_fit(self, plan: Plan) -> None:
         free, needed = self._artifacts.free_bytes(), plan.frame_count * ARTIFACT_BYTES_PER_FRAME

@@ -13,6 +13,7 @@ from application.checkpoints import Checkpoints
 from application.ledger import Ledger
 from application.match import Matches, PlanDocument
 from application.ports import Artifact, ArtifactStore
+from application.reconciler import submit_again
 from application.state import PipelineRecord, StateStore
 from application.worker import settle
 from domain.errors import ArtifactError
@@ -67,7 +68,7 @@ class Collector:
         for record in self._ledger.all():
             kept = self._state.pipeline(record.pipeline_id)
             if kept is None:
-                self._state.submit(record, ())
+                submit_again(self._state, record)
             elif kept.state in FINISHED and record.state != kept.state:
                 settle(record.pipeline_id, self._state, self._ledger, self._matches)
 

@@ -9,6 +9,7 @@ from application.ports import Artifact, ArtifactStore
 from application.state import PipelineRecord
 
 _GENERATION = "generation"
+_COMPLETED = "generation-completed"
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -25,6 +26,11 @@ class Ledger:
 
     def keep(self, record: PipelineRecord) -> None:
         self._artifacts.put_record(_pipeline(record.pipeline_id), records.encode(record))
+
+    def keep_first(self, record: PipelineRecord) -> PipelineRecord:
+        """Keep a new pipeline's record; where its id is known, the earlier record is returned."""
+        name, data = _pipeline(record.pipeline_id), records.encode(record)
+        return records.decode(self._artifacts.put_first(name, data), PipelineRecord)
 
     def find(self, pipeline_id: str) -> PipelineRecord | None:
         data = self._artifacts.read_record(_pipeline(pipeline_id))
@@ -51,10 +57,19 @@ class Ledger:
 
     def next_generation(self) -> int:
         """A number that no state store which began on this storage had before."""
-        data = self._artifacts.read_record(_GENERATION)
-        generation = int(data or b"0") + 1
+        generation = max(self._number(_GENERATION), self.completed()) + 1
         self._artifacts.put_record(_GENERATION, str(generation).encode())
         return generation
+
+    def completed(self) -> int:
+        """The last generation of the state in which all pipelines were there; 0 before any."""
+        return self._number(_COMPLETED)
+
+    def keep_completed(self, generation: int) -> None:
+        self._artifacts.put_record(_COMPLETED, str(generation).encode())
+
+    def _number(self, name: str) -> int:
+        return int(self._artifacts.read_record(name) or b"0")
 
 
 def _pipeline(pipeline_id: str) -> str:

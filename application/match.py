@@ -1,6 +1,6 @@
 """One match opened for work: its record, its frozen plan, its stages and its input."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,8 +8,7 @@ import msgspec
 from pydantic import TypeAdapter
 
 from application.engine import Engine
-from application.frame_pass import PassRunner
-from application.ports import Artifact
+from application.ports import Artifact, PassOutcome
 from application.state import PipelineRecord
 from domain.configuration import ProcessingConfiguration
 from domain.grid import Plan, Queue
@@ -22,22 +21,41 @@ class PlanDocument(msgspec.Struct, frozen=True):
     """The frozen plan as it lies on storage.
 
     `input` names the artifact that tells how to open the input, the frame index of a video.
-    `needs` says for each queue what a worker must be able to do.
+    `needs` says for each queue what a worker must be able to do. `told` are the keys of the cells
+    whose completion was logged under an earlier plan of the match.
     """
 
     plan: str
     input: Artifact | None
     needs: dict[Queue, tuple[str, ...]]
+    told: frozenset[str] = frozenset()
 
     @classmethod
     def of(
-        cls, plan: Plan, opened: Artifact | None, needs: Mapping[Queue, Sequence[str]]
+        cls,
+        plan: Plan,
+        opened: Artifact | None,
+        needs: Mapping[Queue, Sequence[str]],
+        told: Collection[str] = (),
     ) -> "PlanDocument":
         text = _PLANS.dump_json(plan).decode()
-        return cls(text, opened, {queue: tuple(sorted(each)) for queue, each in needs.items()})
+        sorted_needs = {queue: tuple(sorted(each)) for queue, each in needs.items()}
+        return cls(text, opened, sorted_needs, frozenset(told))
 
     def frozen(self) -> Plan:
         return _PLANS.validate_json(self.plan)
+
+
+class Passes(Protocol):
+    """Runs passes of one match: here (`PassRunner`), or in another process."""
+
+    def run(
+        self, segment: int, names: Sequence[str], on_frames: Callable[[int], None]
+    ) -> PassOutcome:
+        """Run the stages named over a segment and write their tables; errors become the outcome.
+
+        What `on_frames` raises ends the pass.
+        """
 
 
 @dataclass(frozen=True)
@@ -46,8 +64,9 @@ class OpenMatch:
 
     record: PipelineRecord
     engine: Engine
-    passes: PassRunner
+    passes: Passes
     able: Collection[str] = ()
+    told: Collection[str] = frozenset()
 
     @property
     def reuse(self) -> bool:

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -15,7 +15,13 @@ from application.ports import ArtifactStore
 from application.retry import MAX_LOSSES
 from application.state import PipelineRecord, Priority, StateStore
 from application.worker import Invite, settle
-from domain.errors import ArtifactError, StateLostError, TransitionError
+from domain.errors import (
+    ArtifactError,
+    LeaseError,
+    StateLostError,
+    TransitionError,
+    VersionError,
+)
 from domain.grid import Queue
 from domain.pipeline import FINISHED, DomainEvent, PipelineState
 
@@ -23,6 +29,9 @@ _log = logging.getLogger(__name__)
 QUEUES: tuple[Queue, ...] = ("gpu", "cpu")
 PERIOD_S = 2.0
 _ORPHAN_S = 60.0
+_SETTLE_S = 5.0
+_LATEST = 100
+"""Of the pipelines that ended, so many are looked at; the collector sees the others."""
 _LOST = "the worker vanished while it did this (killed, crashed, or cut off)"
 
 Waiting = Callable[[Queue], Mapping[Priority, int]]
@@ -49,7 +58,8 @@ class Reconciler:
         self._invite = invite
         self._waiting = waiting
         self._match_limit_s = match_limit_s
-        self._running: set[str] = set()
+        self._completed = -1
+        self._settled: set[tuple[str, int, PipelineState]] = set()
         self._orphaned_since: dict[str, float] = {}
 
     def tick(self) -> None:
@@ -65,27 +75,51 @@ class Reconciler:
 
         What was done is found by its keys, so nothing is done twice.
         """
-        generation = self._ledger.next_generation()
-        self._state.begin(generation)
-        count = 0
-        for record in self._ledger.all():
-            ended = record.state in FINISHED
+        self._state.begin(self._ledger.next_generation())
+        self._complete()
+
+    def _complete(self) -> None:
+        """Once in each generation: what storage knows and the state does not.
+
+        A restarted store may have forgotten its last second, and whoever rebuilt it may have died.
+        """
+        generation = self._state.generation
+        if generation == self._completed:
+            return
+        if generation > self._ledger.completed():
+            records_of_all = list(self._ledger.all())
+            for record in records_of_all:
+                self._repair(record)
+            self._ledger.keep_completed(generation)
+            _log.warning(
+                "state completed from storage: %d pipelines, generation %d",
+                len(records_of_all),
+                generation,
+            )
+        self._completed = generation
+
+    def _repair(self, record: PipelineRecord) -> None:
+        ended = record.state in FINISHED
+        kept = submit_again(self._state, record)
+        cancelled = record.state is PipelineState.CANCELLED and kept.state not in FINISHED
+        retried = record.attempt > kept.attempt and not ended
+        if cancelled or retried:
             state = record.state if ended else PipelineState.QUEUED
-            self._state.submit(msgspec.structs.replace(record, state=state), ())
-            count += 1
-        _log.warning("state rebuilt from storage: %d pipelines, generation %d", count, generation)
+            self._move(record, state, (), expected=[kept.state])
 
     def _reconcile(self) -> None:
+        """First what needs no storage: one process that cannot read it must not hold up all."""
         woken = self._state.expire(MAX_LOSSES, _LOST)
         if woken:
             _log.warning("%d jobs are ready again", woken)
         for queue in QUEUES:
             self._invite_the_missing(queue)
-        running = self._state.pipelines(state=PipelineState.RUNNING, limit=1000)
-        for record in running:
+        self._complete()
+        for record in self._state.pipelines(state=PipelineState.RUNNING, limit=1000):
             self._end_if_overdue(record)
             self._plan_again_if_orphaned(record)
-        self._settle_the_ended({record.pipeline_id for record in running})
+        if self._state.alone("settle", _SETTLE_S):
+            self._settle_the_ended()
 
     def _invite_the_missing(self, queue: Queue) -> None:
         """Messages can be lost: as many invitations must wait as jobs are ready."""
@@ -96,11 +130,27 @@ class Reconciler:
             if missing > 0:
                 self._invite(queue, priority, missing)
 
-    def _settle_the_ended(self, running: set[str]) -> None:
-        """A match that ended by its last lease's expiry has no worker to write that down."""
-        for pipeline_id in self._running - running:
-            settle(pipeline_id, self._state, self._ledger, self._matches)
-        self._running = running
+    def _settle_the_ended(self) -> None:
+        """Whoever ended a match may have died before it wrote that down."""
+        ended = [
+            record
+            for state in sorted(FINISHED)
+            for record in self._state.pipelines(state=state, limit=_LATEST)
+        ]
+        seen = {(record.pipeline_id, record.attempt, record.state) for record in ended}
+        for record in ended:
+            if (record.pipeline_id, record.attempt, record.state) not in self._settled:
+                self._settle(record)
+        self._settled = seen
+
+    def _settle(self, record: PipelineRecord) -> None:
+        kept = self._ledger.find(record.pipeline_id)
+        if kept is None or kept.state == record.state:
+            return
+        try:
+            settle(record.pipeline_id, self._state, self._ledger, self._matches)
+        except (ArtifactError, LeaseError, VersionError) as error:
+            _log.warning("pipeline %s: its end is not written down: %s", record.pipeline_id, error)
 
     def _end_if_overdue(self, record: PipelineRecord) -> None:
         if time.time() - record.started_at < self._match_limit_s:
@@ -117,7 +167,8 @@ class Reconciler:
             self._orphaned_since.pop(record.pipeline_id, None)
         elif now - self._orphaned_since.setdefault(record.pipeline_id, now) > _ORPHAN_S:
             _log.warning("pipeline %s: no worker for its plan; planned again", record.pipeline_id)
-            self._move(record, PipelineState.QUEUED, ())
+            again = msgspec.structs.replace(record, attempt=record.attempt + 1)
+            self._move(again, PipelineState.QUEUED, ())
 
     def _served(self, record: PipelineRecord) -> bool:
         assert record.plan
@@ -133,13 +184,25 @@ class Reconciler:
         state: PipelineState,
         events: Sequence[DomainEvent],
         error: str = "",
+        expected: Collection[PipelineState] = (PipelineState.RUNNING,),
     ) -> None:
         with contextlib.suppress(TransitionError):  # it ended by itself in the meantime
             self._state.move(
                 record.pipeline_id,
                 state,
                 events,
-                expected=[PipelineState.RUNNING],
+                expected=expected,
                 error=error,
                 attempt=record.attempt,
             )
+
+
+def submit_again(state: StateStore, record: PipelineRecord) -> PipelineRecord:
+    """Put a pipeline that stands on storage into a state that does not know it.
+
+    One that had not ended is queued. What the log lost is told again, with the same event ids.
+    """
+    pipeline = restored(record)
+    pipeline.tell_again()
+    now = record.state if record.state in FINISHED else PipelineState.QUEUED
+    return state.submit(msgspec.structs.replace(record, state=now), pipeline.pull_events())

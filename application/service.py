@@ -48,15 +48,12 @@ class Service:
             submitted_at=self._clock(),
             traceparent=traceparent or _traceparent(),
         )
-        earlier = self._ledger.find(record.pipeline_id) if idempotency_key else None
-        if earlier and earlier.configuration != record.configuration:
+        first = self._ledger.keep_first(record)
+        if first.configuration != record.configuration:
             raise InputError(
                 f"idempotency key {idempotency_key}: it was used for another match; take a new one"
             )
-        record = earlier or record
-        if not earlier:
-            self._ledger.keep(record)
-        kept = self._state.submit(record, pipeline.pull_events())
+        kept = self._state.submit(first, pipeline.pull_events())
         self._invite("cpu", kept.priority, 1)
         return kept
 

@@ -22,6 +22,8 @@ STUCK = "none of its jobs can run any more: retry the pipeline"
 """The error of a pipeline that stopped with no dead job to blame."""
 
 
+STORY_LENGTH = 1000
+"""How many of its last state changes are kept with a pipeline."""
 REOPEN_DELAY_S = 1.0
 REOPENED = "something that it reads is gone and made anew"
 
@@ -67,7 +69,9 @@ class LogEntry(msgspec.Struct, frozen=True):
     """A domain event in the log.
 
     `number` is global: it rises and is never used twice, though it may leave gaps. `sequence`
-    counts the pipeline's own entries from 1 without a gap.
+    counts the pipeline's own entries from 1 without a gap, and `change` those among them that
+    change the state of a stage or of the pipeline, all but CellCompleted: the number of this one
+    or, where it is none, of the last before.
     """
 
     number: int
@@ -75,6 +79,15 @@ class LogEntry(msgspec.Struct, frozen=True):
     time: float
     event: DomainEvent
     traceparent: str = ""
+    change: int = 0
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A state change in a pipeline's story; they are numbered from 1 without a gap."""
+
+    number: int
+    time: float
+    event: DomainEvent
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -296,8 +309,20 @@ class StateStore(Protocol):
 
     def jobs(self, pipeline_id: str) -> JobStates: ...
 
-    def alone(self, name: str, seconds: float) -> bool:
-        """True for one caller in each stretch of `seconds`: who does what one is enough for."""
+    def report(self, lease: Lease, frames: int) -> None:
+        """So many frames of the leased job are through; the last report counts.
+
+        Forgotten with the lease's end, after which it changes nothing.
+        """
+
+    def frames_reported(self, pipeline_id: str) -> Mapping[int, int]:
+        """What was last reported of each leased job, by the job's number."""
+
+    def alone(self, name: str, seconds: float, holder: str = "") -> bool:
+        """True for one caller in each stretch of `seconds`: who does what one is enough for.
+
+        A named `holder` may ask again, and has it for `seconds` from then.
+        """
 
     # -- workers
 
@@ -307,6 +332,16 @@ class StateStore(Protocol):
     def workers(self) -> Sequence[WorkerRecord]: ...
 
     # -- log
+
+    @property
+    def last_number(self) -> int:
+        """Entries that are still to come have higher numbers."""
+
+    def story(self, pipeline_id: str, after: int = 0) -> Sequence[Change]:
+        """The pipeline's changes with numbers above `after`, in order.
+
+        The last STORY_LENGTH are kept as long as its record, however the log is trimmed.
+        """
 
     def log(self, after: int, limit: int = 1000) -> Sequence[LogEntry]:
         """Entries with numbers above `after`, in order."""

@@ -89,7 +89,7 @@ class Task:
         pipeline = self.match.pipeline()
         pipeline.job_completed(self.job, self.keys)
         numbered = {plan.cell_numbers[cell]: key for cell, key in self.keys.items()}
-        events = pipeline.pull_events()
+        events = [each for each in pipeline.pull_events() if each.key not in self.match.told]
         progress = self._state.commit(self.lease, numbered, plan.followers(self.job), events)
         for cell, checkpoint in (*self.known.items(), *kept.items()):
             engine.remember(cell, checkpoint)

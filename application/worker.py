@@ -9,11 +9,13 @@ from application import retry
 from application.admission import Admitter
 from application.hold import Hold, Renewer
 from application.ledger import Ledger
-from application.match import Matches
+from application.match import Matches, OpenMatch
 from application.ports import Checkpoint, Observer
+from application.progress import FrameReports
 from application.state import ADMISSION, Lease, Priority, Progress, StateStore
 from application.task import Task, as_ours, one_line
 from domain.errors import (
+    ArtifactError,
     FootAnalyticsError,
     LeaseError,
     LostCellError,
@@ -101,7 +103,10 @@ class Worker:
             self._tell(lease, {queue: queues.count(queue) for queue in set(queues)})
 
     def _work(self, hold: Hold) -> None:
-        task = Task(self._state, self._matches.open(hold.lease.pipeline_id), hold.lease)
+        match = self._opened(hold.lease)
+        if match is None:
+            return
+        task = Task(self._state, match, hold.lease)
         try:
             self._tell_started(task)
             kept = task.keep(self._make(task, hold))
@@ -121,6 +126,21 @@ class Worker:
             self._tell(hold.lease, progress.ready)
             self._ended(hold.lease, progress)
 
+    def _opened(self, lease: Lease) -> OpenMatch | None:
+        """The job's match; where its plan or input cannot be read the try has failed."""
+        try:
+            return self._matches.open(lease.pipeline_id)
+        except (LeaseError, StateLostError, VersionError):
+            raise
+        except Exception as error:  # the task's edge
+            reason = as_ours(error)
+            if isinstance(reason, ArtifactError):  # it may come back: the disk, the network
+                reason = ResourceError(str(reason))
+            delay = retry.delay_s(reason, lease)
+            self._report(lease, reason, delay)
+            self._ended(lease, self._state.fail(lease, one_line(reason), delay))
+            return None
+
     def _make(self, task: Task, hold: Hold) -> Mapping[Cell, Checkpoint]:
         """What the job is to leave, as far as it is not known."""
         if not task.missing:
@@ -129,9 +149,12 @@ class Worker:
             return task.execute()
         segment = task.job.cells[0].segment
 
+        reports = FrameReports(self._state, hold.lease)
+
         def on_frames(count: int) -> None:
             hold.check()
             self._observer.frames_seen(segment, count)
+            reports.add(count)
 
         names = [cell.stage for cell in task.missing]
         return task.made_by(task.match.passes.run(segment, names, on_frames))

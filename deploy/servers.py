@@ -290,6 +290,7 @@ class PulsarServer(Server):
             "brokerServicePort": str(self.port),
             "webServicePort": str(self.admin_port),
             "brokerDeduplicationEnabled": "true",
+            "brokerDeduplicationProducerInactivityTimeoutMinutes": "10080",
             "journalSyncData": "true",
         }
         if self.advertised_port:

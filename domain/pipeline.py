@@ -46,6 +46,13 @@ class EventKind(StrEnum):
     PIPELINE_RETRIED = "PipelineRetried"
 
 
+_LAST_WORDS = {
+    PipelineState.COMPLETED: EventKind.PIPELINE_COMPLETED,
+    PipelineState.FAILED: EventKind.PIPELINE_FAILED,
+    PipelineState.CANCELLED: EventKind.PIPELINE_CANCELLED,
+}
+
+
 @dataclass(frozen=True)
 class DomainEvent:
     """A fact about a pipeline.
@@ -85,6 +92,14 @@ class Pipeline:
         pipeline = cls(pipeline_id, configuration)
         pipeline._record(EventKind.PIPELINE_SUBMITTED)
         return pipeline
+
+    def tell_again(self) -> None:
+        """Record how it came to its state once more, for a log that was lost."""
+        self._pending.append(DomainEvent(EventKind.PIPELINE_SUBMITTED, self.pipeline_id))
+        if self.attempt:
+            self._record(EventKind.PIPELINE_RETRIED)
+        if self.state in _LAST_WORDS:
+            self._record(_LAST_WORDS[self.state])
 
     def start(self) -> None:
         """The plan is frozen and the first jobs may run."""

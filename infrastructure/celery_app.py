@@ -17,16 +17,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import kombu
 from billiard.process import current_process
 from celery import Celery, signals
 
 from domain.errors import FootAnalyticsError, ResourceError, StateLostError
 from domain.grid import Queue
+from infrastructure.inference.device import device_broken
 from infrastructure.invitations import STEPS, WORK, Invitations
-from infrastructure.settings import Settings
+from infrastructure.settings import Settings, adopt_env_file
 
 _log = logging.getLogger(__name__)
 _QUEUES, _STOP = "FOOTANALYTICS_WORKER_QUEUES", "FOOTANALYTICS_WORKER_STOP"
+_PROCESSES = "FOOTANALYTICS_WORKER_PROCESSES"
 _TURN_S = 2.0
 _PAGE = resource.getpagesize()
 RECONCILE, COLLECT = "footanalytics.reconcile", "footanalytics.collect"
@@ -34,6 +37,7 @@ RECONCILE, COLLECT = "footanalytics.reconcile", "footanalytics.collect"
 
 def _configuration() -> Mapping[str, Any]:
     """Read when Celery first needs it, so that importing this module reads nothing."""
+    adopt_env_file()
     try:
         settings = Settings.load()
     except FootAnalyticsError as error:
@@ -50,8 +54,8 @@ def _configuration() -> Mapping[str, Any]:
             "socket_keepalive": True,
             "health_check_interval": 10,
         },
+        "task_queues": [kombu.Queue(name) for name in ("cpu", "gpu")],
         "task_default_queue": "cpu",
-        "task_create_missing_queues": True,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "task_ignore_result": True,
@@ -83,16 +87,20 @@ class _Process:
     """What this process holds between tasks; made after any fork, with the first use."""
 
     hands: Any = None
+    early = False
 
     @classmethod
     def get(cls) -> Any:
         if cls.hands is None:
-            from infrastructure.bootstrap import worker_hands
+            from infrastructure.bootstrap.cluster import worker_hands
 
             queues: list[Queue] = [
                 queue for queue in ("gpu", "cpu") if queue in os.environ.get(_QUEUES, "gpu,cpu")
             ]
-            cls.hands = worker_hands(Settings.load(), queues, Invitations(app), _stopping)
+            processes = int(os.environ.get(_PROCESSES, "1"))
+            cls.hands = worker_hands(
+                Settings.load(), queues, processes, Invitations(app), _stopping
+            )
         return cls.hands
 
 
@@ -110,7 +118,7 @@ def work(queue: Queue) -> None:
     except ResourceError as error:  # Redis is away; the reconciler will invite again
         _log.warning("%s", error)
         time.sleep(1)
-    _leave_if_grown(hands.memory_limit_mb)
+    _leave_if_unfit(hands.memory_limit_mb)
 
 
 @app.task(name=RECONCILE)
@@ -137,7 +145,7 @@ def _tell_children(instance: Any, **_: Any) -> None:
 @signals.worker_init.connect
 def _refuse_what_cannot_work(**_: Any) -> None:
     """Look at the servers before the first job; what is wrong is said in one line."""
-    from infrastructure.bootstrap import check_cluster
+    from infrastructure.bootstrap.cluster import check_cluster
 
     try:
         for text in check_cluster(Settings.load()):
@@ -149,9 +157,14 @@ def _refuse_what_cannot_work(**_: Any) -> None:
 
 @signals.worker_process_init.connect
 def _start(**_: Any) -> None:
-    """In each process that runs tasks: say that it lives."""
-    _Process.hands = None  # the parent's, after a fork
-    _Process.get().heart.start()
+    """In each process that runs tasks: say that it lives.
+
+    A solo worker is told so before its queues are known.
+    """
+    _Process.early = _QUEUES not in os.environ
+    if not _Process.early:
+        _Process.hands = None  # the parent's, after a fork
+        _Process.get().heart.start()
 
 
 @signals.worker_shutting_down.connect
@@ -172,10 +185,25 @@ def _stopping() -> bool:
     return Path(os.environ.get(_STOP, "/nonexistent")).exists()
 
 
-def _leave_if_grown(limit_mb: int) -> None:
-    """A pool replaces its children by itself; a solo worker ends, for its supervisor to restart."""
-    if limit_mb and current_process().name == "MainProcess":
+def _leave_if_unfit(limit_mb: int) -> None:
+    """End a process that its pool, or whoever supervises a solo worker, should replace."""
+    if device_broken():
+        _log.error("ends: its GPU failed, and CUDA refuses further work of such a process")
+        _end_this_process()
+    if limit_mb and _is_solo():  # a pool replaces its own children
         resident_mb = int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE // 2**20
         if resident_mb > limit_mb:
             _log.warning("ends: grew to %d MB, WORKER_MEMORY_LIMIT_MB=%d", resident_mb, limit_mb)
-            os.kill(os.getpid(), signal.SIGTERM)
+            _end_this_process()
+
+
+def _end_this_process() -> None:
+    """After this task a solo worker shuts down in order; a child is replaced at once."""
+    if _is_solo():
+        os.kill(os.getpid(), signal.SIGTERM)
+    else:
+        os._exit(1)
+
+
+def _is_solo() -> bool:
+    return bool(current_process().name == "MainProcess")

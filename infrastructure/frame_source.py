@@ -4,6 +4,7 @@ import hashlib
 import json
 import wave
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
@@ -16,10 +17,16 @@ from domain.errors import InputError
 from domain.grid import Segment
 from infrastructure.video.audio import extract_audio
 from infrastructure.video.info import fit
-from infrastructure.video.segments import kept_frames
+from infrastructure.video.rate import kept_frames
 from infrastructure.video.source import VideoFile, VideoSource, open_source
 
 LONGEST_S, SHORTEST_S, PIECES = 20.0, 2.0, 8
+READER_VERSION = 2
+"""Bumped when the same file gives other pixels, numbers or times than before."""
+
+BELIEVED = 0.1
+"""A header's frame rate that is farther from the measured one, as a share of it, is not used."""
+
 _JOINED_RATE_HZ, _JOINED_CHANNELS, _SAMPLE_BYTES = 48000, 2, 2
 
 
@@ -61,7 +68,7 @@ class VideoFrameSource:
     def facts(self) -> MatchFacts:
         info, index = self._source.info, self._source.index
         width, height = fit(info.width, info.height, self._options.target_resolution)
-        rate = float(info.frame_rate or index.frame_count / index.end_s)
+        rate = frame_rate(index.time_s, index.end_s, info.frame_rate)
         if self._options.target_fps:
             rate = min(rate, self._options.target_fps)
         return MatchFacts(width, height, rate, self._configuration.pitch.pitch())
@@ -69,7 +76,7 @@ class VideoFrameSource:
     @cached_property
     def pixels_id(self) -> str:
         how = self._options.model_dump(mode="json", include={"target_fps", "target_resolution"})
-        content = json.dumps([self._source.content_hash, how], sort_keys=True)
+        content = json.dumps([READER_VERSION, self._source.content_hash, how], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
     def segments(self, seconds: float | None) -> tuple[Segment, ...]:
@@ -98,6 +105,7 @@ class VideoFrameSource:
             segment.end,
             target_fps=self._options.target_fps,
             size=self._options.target_resolution,
+            resume=self._warmup_start(segment.end, warmup),
         )
         for frame in decoded:
             owned = frame.number >= segment.first
@@ -107,6 +115,8 @@ class VideoFrameSource:
         files = [part for part in self._source.parts if isinstance(part, VideoFile)]
         if len(files) != len(self._source.parts):
             raise InputError("a folder of images has no sound; switch extract_audio off for it")
+        for file in files:
+            file.check_unchanged()
         if len(files) == 1:
             extract_audio(files[0].path, files[0].info, files[0].index, path)
         else:
@@ -132,6 +142,15 @@ class VideoFrameSource:
             return first
         kept = np.flatnonzero(kept_frames(self._source.index, self._options.target_fps)[:first])
         return int(kept[-min(warmup, len(kept))]) if len(kept) else first
+
+
+def frame_rate(time_s: NDArray[np.float64], end_s: float, claimed: Fraction | None) -> float:
+    """Frames a second: what the header claims where the frames' own times agree with it."""
+    gaps = np.diff(time_s) if len(time_s) > 1 else np.array([end_s])
+    measured = 1 / float(np.median(gaps))
+    if claimed and abs(float(claimed) - measured) <= BELIEVED * measured:
+        return float(claimed)
+    return measured
 
 
 def _join_sound(files: Sequence[VideoFile], path: Path) -> None:

@@ -1,8 +1,11 @@
 """The matches that a worker process has open, and how a queued one is planned for a cluster."""
 
+import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
+
+import msgspec
 
 from application import records
 from application.admission import Planned
@@ -16,6 +19,7 @@ from domain.configuration import ProcessingConfiguration
 from domain.errors import LeaseError
 from domain.grid import Cell, Plan, Queue
 from infrastructure.catalogue import known, load
+from infrastructure.executors.child import Child, PassesInChild
 from infrastructure.inference.machine import Machine, runs
 from infrastructure.planning import (
     batch_size,
@@ -24,18 +28,29 @@ from infrastructure.planning import (
     planned_stages,
     reopen_input,
 )
+from infrastructure.storage.folder import FolderArtifactStore
 from infrastructure.tracking_data import TrackingDataStage
 
 _KEPT_OPEN = 8
 
 
 class MatchCache:
-    """The adapter of the port `Matches`; the last few matches stay open."""
+    """The adapter of the port `Matches`; the last few matches stay open.
 
-    def __init__(self, state: StateStore, artifacts: ArtifactStore, threads: int) -> None:
+    With a `child` passes run there, each on `threads` threads, else in this process.
+    """
+
+    def __init__(
+        self,
+        state: StateStore,
+        artifacts: ArtifactStore,
+        threads: int,
+        child: Child | None = None,
+    ) -> None:
         self._state = state
         self._artifacts = artifacts
         self._threads = threads
+        self._child = child
         self._open: OrderedDict[str, OpenMatch] = OrderedDict()
 
     def open(self, pipeline_id: str) -> OpenMatch:
@@ -55,7 +70,20 @@ class MatchCache:
 
     def _opened(self, record: PipelineRecord) -> OpenMatch:
         keys_of = partial(keys_of_cells, self._state, record.pipeline_id)
-        return open_match(record, self._artifacts, keys_of, self._threads)
+        match = open_match(record, self._artifacts, keys_of, self._threads)
+        if self._child is None or not isinstance(self._artifacts, FolderArtifactStore):
+            return match
+        given = ForChild(record, str(self._artifacts.root.absolute()), self._threads)
+        passes = PassesInChild(self._child, records.encode(given))
+        return dataclasses.replace(match, passes=passes)
+
+
+class ForChild(msgspec.Struct):
+    """What a process is told that runs the passes of a match."""
+
+    record: PipelineRecord
+    artifacts: str
+    threads: int
 
 
 def open_match(
@@ -78,7 +106,7 @@ def open_match(
     stages = planned_stages(plan, configuration, source, threads)
     engine = Engine(plan, stages, source, artifacts, partial(keys_of, plan))
     passes = PassRunner(plan, stages, source, artifacts, batch_size(configuration))
-    return OpenMatch(record, engine, passes)
+    return OpenMatch(record, engine, passes, told=document.told)
 
 
 def keys_of_cells(

@@ -10,8 +10,8 @@ import sys
 import threading
 
 from domain.errors import FootAnalyticsError
-from infrastructure import bootstrap
-from infrastructure.settings import Settings
+from infrastructure.bootstrap import cluster as bootstrap
+from infrastructure.settings import Settings, adopt_env_file
 
 
 def main() -> int:
@@ -19,6 +19,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
+        adopt_env_file()
         settings = Settings.load()
         logging.basicConfig(
             level=settings.ml_pipeline_log_level.upper(),

@@ -24,7 +24,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from domain.errors import ConfigurationError, InputError
 
 _REDIS = ("redis", "rediss", "unix")
-_BROKERS = ("redis", "rediss", "redis+socket", "sentinel", "memory")
+_BROKERS = ("redis", "rediss", "redis+socket", "memory")
 _PULSAR = ("pulsar", "pulsar+ssl")
 _LOCAL = {"localhost": "127.0.0.1", "::1": "127.0.0.1", "": "127.0.0.1"}
 

@@ -7,7 +7,7 @@ from typing import Any
 from application.ports import Checkpoint
 from domain.configuration import ProcessingConfiguration
 from domain.grid import END, Cell, Plan
-from infrastructure.bootstrap import analyze_locally
+from infrastructure.bootstrap.local import analyze_locally
 from simulation import SimulationOptions, simulate, write
 
 QUICK: Mapping[str, Any] = {

@@ -85,9 +85,13 @@ EVERY_METHOD: dict[str, Callable[[StateStore], object]] = {
     "ready": lambda state: state.ready("cpu"),
     "keys": lambda state: state.keys("p", [0]),
     "jobs": lambda state: state.jobs("p"),
+    "report": lambda state: state.report(LEASE, 1),
+    "frames_reported": lambda state: state.frames_reported("p"),
     "alone": lambda state: state.alone("it", 1),
     "register": lambda state: state.register(WorkerRecord("w", (), ())),
     "workers": lambda state: state.workers(),
+    "last_number": lambda state: state.last_number,
+    "story": lambda state: state.story("p"),
     "log": lambda state: state.log(0),
     "read_up_to": lambda state: state.read_up_to("r", 1),
     "readers": lambda state: state.readers(),
@@ -145,6 +149,23 @@ def test_only_one_of_many_is_alone(redis_url: str, connect: Connect) -> None:
     assert [store.alone("reconcile", 10) for store in stores] == [True, False, False]
 
 
+def test_a_named_holder_stays_alone_as_long_as_it_asks_in_time(
+    redis_url: str, connect: Connect
+) -> None:
+    clock = Clock()
+    first, second = (connect(redis_url, clock=clock) for _ in range(2))
+    first.begin(1)
+    assert first.alone("serve", 10, "a")
+    clock.now += 9
+    assert (second.alone("serve", 10, "b"), second.alone("serve", 10)) == (False, False)
+    assert first.alone("serve", 10, "a")  # it has it for ten seconds from now
+    clock.now += 9
+    assert not second.alone("serve", 10, "b")
+    assert first.alone("serve", 0, "a")  # lets it go
+    assert second.alone("serve", 10, "b")
+    assert not first.alone("serve", 10, "a")
+
+
 # -- what is left, and how much
 
 
@@ -173,7 +194,7 @@ def test_a_finished_pipeline_leaves_no_lease_and_no_place_in_a_queue(
         *("completed", "failed", "cancelled")
     }
     left = {key.decode().removeprefix("t:") for key in client.keys("t:*")}
-    kept = ("p:", "done:", "told:", "keys:", "tokens:", "troubles:", "of:", "in:")
+    kept = ("p:", "story:", "done:", "told:", "keys:", "tokens:", "troubles:", "of:", "in:")
     assert {name for name in left if not name.startswith(kept)} == {
         *("all", "admissions", "submissions", "counter", "run", "log")
     }

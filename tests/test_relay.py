@@ -175,7 +175,8 @@ PROCESS = """
 import sys
 from pathlib import Path
 from application.outbox import Outbox
-from infrastructure import bootstrap, relay
+from infrastructure import relay
+from infrastructure.bootstrap import cluster as bootstrap
 from infrastructure.state.sqlite import SQLiteStateStore
 from infrastructure.storage.folder import FolderArtifactStore
 from tests.relay_rig import new_relay

@@ -25,5 +25,5 @@ def test_another_versions_state_is_refused_by_name(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "s") as connection:
         connection.execute("PRAGMA user_version=99")
     connection.close()
-    with pytest.raises(ResourceError, match=r"state schema 99, expected 2"):
+    with pytest.raises(ResourceError, match=r"state schema 99, expected 3"):
         SQLiteStateStore(tmp_path / "s")

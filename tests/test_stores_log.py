@@ -2,10 +2,7 @@
 
 from collections.abc import Callable
 
-from application.state import (
-    PipelineRecord,
-    StateStore,
-)
+from application.state import STORY_LENGTH, Change, PipelineRecord, StateStore
 from domain.grid import Cell
 from domain.pipeline import DomainEvent, EventKind, PipelineState
 from tests.state_stores import (
@@ -15,6 +12,7 @@ from tests.state_stores import (
     completed,
     events,
     stage_started,
+    start,
     submit,
     take,
 )
@@ -112,3 +110,92 @@ def test_a_store_in_use_is_not_begun_again(make_state: Callable[..., StateStore]
     entries = state.log(0)
     state.begin(9)
     assert (state.generation, state.log(0)) == (1, entries)
+
+
+# -- stories: what watchers are told
+
+
+def test_a_story_counts_the_changes_alone_and_outlives_the_log(
+    state: StateStore, clock: Clock
+) -> None:
+    submitted = events(EventKind.PIPELINE_SUBMITTED)
+    state.submit(PipelineRecord("p", "{}", attempt=2), submitted + completed(0) + completed(1))
+    clock.now += 5.25
+    failed = DomainEvent(EventKind.STAGE_FAILED, "p", Cell("ball", 3), 2, "why: \u00e9", KEY)
+    state.move("p", PipelineState.CANCELLED, [failed], expected=list(PipelineState))
+    changes = [(entry.sequence, entry.change) for entry in state.log(0)]
+    assert changes == [(1, 1), (2, 1), (3, 1), (4, 2)]  # a cell's completion is no change
+    state.trim(state.last_number)
+    story = [Change(1, 1000.0, submitted[0]), Change(2, 1005.25, failed)]
+    assert state.story("p") == story
+    assert (state.story("p", 1), state.story("p", 2), state.story("p", 9)) == (story[1:], [], [])
+    assert state.story("nobody") == []
+
+
+def test_a_story_goes_with_its_pipeline(state: StateStore) -> None:
+    """Whoever submits the same match again (its idempotency key) begins a new one."""
+    for _ in range(2):
+        state.submit(PipelineRecord("p", "{}"), events(EventKind.PIPELINE_SUBMITTED))
+        assert [change.number for change in state.story("p")] == [1]
+        state.remove("p")
+        assert state.story("p") == []
+
+
+def test_how_a_match_ends_by_itself_is_in_its_story(state: StateStore) -> None:
+    """The store writes these entries, in an attempt that it knows from the record."""
+    start(state, jobs=1, ready=[0])
+    state.move("p", PipelineState.QUEUED, (), expected=[PipelineState.RUNNING], attempt=3)
+    admit(state, jobs=1, ready=[0])
+    state.commit(take(state), {0: KEY}, (), completed(0))
+    (end,) = state.story("p")
+    assert end.event == DomainEvent(EventKind.PIPELINE_COMPLETED, "p", attempt=3)
+
+
+def test_only_the_end_of_an_endless_story_is_kept(state: StateStore) -> None:
+    extra = 3
+    state.submit(PipelineRecord("p", "{}"), events(*[EventKind.STAGE_FAILED] * STORY_LENGTH))
+    again = events(*[EventKind.PIPELINE_CANCELLED] * extra)
+    state.move("p", PipelineState.CANCELLED, again, expected=list(PipelineState))
+    numbers = [change.number for change in state.story("p")]
+    assert numbers == list(range(extra + 1, STORY_LENGTH + extra + 1))
+    assert [change.number for change in state.story("p", STORY_LENGTH)] == numbers[-extra:]
+
+
+def test_entries_to_come_have_numbers_above_the_last(state: StateStore) -> None:
+    state.submit(PipelineRecord("p", "{}"), events(EventKind.PIPELINE_SUBMITTED))
+    last = state.last_number
+    assert state.log(last) == []
+    submit(state, "q")
+    state.move("q", PipelineState.CANCELLED, completed(0), expected=list(PipelineState))
+    assert len(state.log(last)) == 1
+
+
+def test_reported_frames_are_forgotten_with_the_lease(state: StateStore, clock: Clock) -> None:
+    start(state, jobs=4, ready=[0, 1, 2, 3])
+    committed, failed, expired, cancelled = leases = [take(state) for _ in range(4)]
+    assert state.frames_reported("p") == {}
+    for lease in leases:
+        state.report(lease, 8)
+        state.report(lease, 16 + lease.job)  # the latest value wins
+    assert state.frames_reported("p") == {0: 16, 1: 17, 2: 18, 3: 19}
+    state.commit(committed, {0: KEY}, (), completed(0))
+    state.fail(failed, "it", 5.0)
+    clock.now += 9
+    assert state.renew(cancelled, 10)
+    clock.now += 2
+    state.expire(3, "lost")
+    assert state.frames_reported("p") == {3: 19}
+    state.move("p", PipelineState.CANCELLED, (), expected=list(PipelineState))
+    for lease in leases:
+        state.report(lease, 20)  # too late
+    assert state.frames_reported("p") == {}
+    assert expired.job == 2
+
+
+def test_a_job_that_is_taken_again_starts_with_no_frames(state: StateStore) -> None:
+    start(state, jobs=1, ready=[0])
+    lease = take(state)
+    state.report(lease, 8)
+    state.give_back(lease)
+    take(state)
+    assert state.frames_reported("p") == {}

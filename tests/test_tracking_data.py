@@ -15,7 +15,7 @@ SAMPLES = Path(kloppy.tests.__file__).parent / "files"
 
 def _analyse(files: tuple[str, ...], out: Path, **more: object) -> Recording:
     from domain.configuration import ProcessingConfiguration
-    from infrastructure.bootstrap import analyze_locally
+    from infrastructure.bootstrap.local import analyze_locally
 
     recording = Recording()
     paths = [str(SAMPLES / name) for name in files]

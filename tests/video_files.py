@@ -6,8 +6,10 @@ A picture's identity can so be read from its pixels, after any codec, scale or q
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
-from collections.abc import Iterable
+import zlib
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,13 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from infrastructure.video.decode import Frame
+from infrastructure.video.source import VideoSource
+
 BITS = 12
 SIZE = (192, 108)
 FRAMES = 200
+SMALL_SIZE, SMALL = (160, 120), 50
 
 
 def numbered_frame(number: int, width: int = SIZE[0], height: int = SIZE[1]) -> NDArray[np.uint8]:
@@ -54,32 +60,42 @@ def encode(
     *,
     size: tuple[int, int] = SIZE,
     frames: int = FRAMES,
-    rate: int = 25,
+    rate: int | Fraction = 25,
     times_s: Iterable[float] | None = None,
     rotation_deg: int = 0,
     aspect: Fraction | None = None,
     first_number: int = 0,
+    pixel_format: str = "yuv420p",
+    draw: Callable[..., NDArray[np.uint8]] = numbered_frame,
     **options: Any,
 ) -> Path:
     """Writes numbered frames to `path`; `times_s` gives each frame's time instead of `rate`."""
-    base = Fraction(1, 90_000) if times_s is not None else Fraction(1, rate)
+    base = Fraction(1, 90_000) if times_s is not None else 1 / Fraction(rate)
     ticks = range(frames) if times_s is None else [round(t / base) for t in times_s]
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pixel_format
         stream.codec_context.time_base = base
         if aspect is not None:
             stream.codec_context.sample_aspect_ratio = aspect
         if rotation_deg:
             stream.set_display_rotation(rotation_deg)
         for number, tick in enumerate(ticks):
-            image = numbered_frame(number + first_number, *size)
+            image = draw(number + first_number, *size)
             frame = av.VideoFrame.from_ndarray(image, format="bgr24")
             frame.pts, frame.time_base = tick, base
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def small(path: Path, codec: str = "libx264", **options: Any) -> Path:
+    """50 frames of 160x120, two seconds, a keyframe in the middle."""
+    given = {"size": SMALL_SIZE, "frames": SMALL, "g": "25"} | options
+    if codec == "libx264":
+        given.setdefault("preset", "veryfast")
+    return encode(path, codec, **given)
 
 
 def open_gop_h264(path: Path) -> Path:
@@ -155,6 +171,69 @@ def damaged(path: Path, source: Path, start: float = 0.5, length: int = 3000) ->
     data[begin : begin + length] = noise
     path.write_bytes(data)
     return path
+
+
+def display_matrix(path: Path, source: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """The MP4 `source` with the a, b, c, d of its track's display matrix (ISO 14496-12) set."""
+    data = bytearray(source.read_bytes())
+    # Past the name come version and flags, then 20 bytes of version 0, then 16 up to the matrix.
+    start = data.index(b"tkhd") + 4 + 4 + 20 + 16
+    (a, b, c, d), one = matrix, 1 << 16
+    struct.pack_into(">9i", data, start, a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+def woven(number: int, width: int, height: int) -> NDArray[np.uint8]:
+    """Two moments in one picture: the even lines of frame 2n, the odd ones of frame 2n + 1."""
+    image = numbered_frame(2 * number, width, height)
+    image[1::2] = numbered_frame(2 * number + 1, width, height)[1::2]
+    return image
+
+
+def at_clock(path: Path, source: Path, start_s: float) -> Path:
+    """`source` as a transport stream whose clock shows `start_s` at its first frame."""
+    delay = ["-muxdelay", "0", "-muxpreload", "0"]
+    offset = ["-c", "copy", "-output_ts_offset", str(start_s), *delay]
+    return ffmpeg(["-i", str(source), *offset, str(path)], path)
+
+
+def glued(path: Path, *sources: Path) -> Path:
+    """The bytes of several transport streams in one file, as recorders and `cat` join them."""
+    path.write_bytes(b"".join(source.read_bytes() for source in sources))
+    return path
+
+
+def remuxed(path: Path, sources: list[Path], *options: str) -> Path:
+    """The first video streams of all `sources` in one file, without re-encoding."""
+    inputs = [word for source in sources for word in ("-i", str(source))]
+    maps = [word for number in range(len(sources)) for word in ("-map", f"{number}:v:0")]
+    return ffmpeg([*inputs, *maps, "-c", "copy", *options, str(path)], path)
+
+
+def digest(image: NDArray[np.uint8] | None) -> str | None:
+    """A picture's name by its pixels."""
+    return None if image is None else f"{zlib.crc32(np.ascontiguousarray(image).data):08x}"
+
+
+def hashes(frames: Iterable[Frame]) -> list[str | None]:
+    """The names of the pictures."""
+    return [digest(frame.image) for frame in frames]
+
+
+def numbers(frames: Iterable[Frame]) -> list[int | None]:
+    """What the pictures say that they are."""
+    return [None if frame.image is None else read_number(frame.image) for frame in frames]
+
+
+def joined(source: VideoSource, cuts: list[int], threads: int = 1) -> list[Frame]:
+    """All frames, decoded piece by piece between the cuts."""
+    edges = [0, *cuts, source.index.frame_count]
+    return [
+        frame
+        for first, last in zip(edges[:-1], edges[1:], strict=True)
+        for frame in source.decode(first, last, threads=threads)
+    ]
 
 
 def ffmpeg(arguments: list[str], result: Path) -> Path:

@@ -55,7 +55,7 @@ def analyze(
     """Analyse the match that `values` configure into the folder `out`, with progress on stderr."""
     from api.progress import observer
     from domain.configuration import ProcessingConfiguration
-    from infrastructure.bootstrap import analyze_locally
+    from infrastructure.bootstrap.local import analyze_locally
 
     if processes is not None and processes < 1:
         raise InputError(f"--processes {processes}: legal are 1 and more")

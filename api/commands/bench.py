@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from infrastructure.benchmark import measure
-    from infrastructure.bootstrap import analyze_locally
+    from infrastructure.bootstrap.local import analyze_locally
 
     values = configuration_values(options.inputs, options.config, options.set)
     print("measuring: all of it, decoding alone, each network alone", file=sys.stderr)

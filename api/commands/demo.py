@@ -130,7 +130,7 @@ def _analyse(video: Path, out: Path) -> float:
     """Analyse into `out` with video and report; returns the seconds it took."""
     from api.progress import observer
     from domain.configuration import ProcessingConfiguration
-    from infrastructure.bootstrap import analyze_locally
+    from infrastructure.bootstrap.local import analyze_locally
 
     wanted = {"annotated_video": True, "report": True}
     values = {"video_path": str(video), "stage_configs": {"export": wanted}}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from application.frame_pass import PassRunner
+from application.match import Passes
 from application.ports import PassOutcome
 
 
@@ -11,7 +11,7 @@ class InlineExecutor:
 
     capacity = 1
 
-    def __init__(self, runner: PassRunner, on_frames: Callable[[int, int], None]) -> None:
+    def __init__(self, runner: Passes, on_frames: Callable[[int, int], None]) -> None:
         self._runner = runner
         self._on_frames = on_frames
         self._submitted: list[tuple[int, tuple[str, ...]]] = []

@@ -37,7 +37,8 @@ class Machine:
     @property
     def able(self) -> tuple[str, ...]:
         """The backends and precisions that it runs, as words to compare with what a plan needs."""
-        found = [*_ALWAYS, *(f"{name}:cuda:f32" for name in sorted(self.cuda))]
+        found = [text for text in _ALWAYS if _is_installed(text.partition(":")[0])]
+        found += [f"{name}:cuda:f32" for name in sorted(self.cuda)]
         if self.bf16:
             found.append("openvino:bf16")
         return tuple(f"{_PREFIX}:{text}" for text in found)
@@ -67,7 +68,8 @@ def _cuda_backends() -> frozenset[str]:
     """The backends that can use a CUDA device here."""
     if not cuda_devices():
         return frozenset()
-    return frozenset({"torch", "onnxruntime"} if _onnxruntime_has_cuda() else {"torch"})
+    able = {"torch": _is_installed("torch"), "onnxruntime": _onnxruntime_has_cuda()}
+    return frozenset(name for name, is_able in able.items() if is_able)
 
 
 class CudaDevice(NamedTuple):
@@ -97,8 +99,12 @@ def _cuda_device(driver: ctypes.CDLL, number: int) -> CudaDevice:
     return CudaDevice(name.value.decode(errors="replace"), memory.value)
 
 
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
 def _onnxruntime_has_cuda() -> bool:
-    if importlib.util.find_spec("onnxruntime") is None:
+    if not _is_installed("onnxruntime"):
         return False
     import onnxruntime
 

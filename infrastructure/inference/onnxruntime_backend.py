@@ -62,6 +62,8 @@ def _session(path: Path, cuda: bool) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
     provider, settings = _provider(cuda)
+    if cuda:
+        onnxruntime.preload_dlls()  # CUDA's libraries from their packages, where those are there
     try:
         with device_errors() if cuda else nullcontext():
             session = onnxruntime.InferenceSession(

@@ -17,6 +17,7 @@ from application.state import (
     STUCK,
     WORKER_LIFE_S,
     Admission,
+    Change,
     JobStates,
     Lease,
     LogEntry,
@@ -63,7 +64,7 @@ class RedisStateStore:
 
     @property
     def generation(self) -> int:
-        return int(self._run("generation"))
+        return self.last_number >> 32
 
     def lift(self, number: int) -> None:
         self._run("lift", number=number)
@@ -256,10 +257,25 @@ class RedisStateStore:
         records = [WorkerRecord(each.worker, each.queues, each.able, at) for at, each in workers]
         return sorted(records, key=lambda record: record.worker)
 
-    def alone(self, name: str, seconds: float) -> bool:
-        return bool(self._run("alone", repeat=False, name=name, seconds=seconds))
+    def report(self, lease: Lease, frames: int) -> None:
+        self._run("report", repeat=False, **_of(lease), frames=frames)
+
+    def frames_reported(self, pipeline_id: str) -> Mapping[int, int]:
+        found = replies.texts(self._run("frames_reported", pipeline=pipeline_id))
+        return {int(job): int(frames) for job, frames in found.items()}
+
+    def alone(self, name: str, seconds: float, holder: str = "") -> bool:
+        return bool(self._run("alone", repeat=False, name=name, seconds=seconds, holder=holder))
 
     # -- log
+
+    @property
+    def last_number(self) -> int:
+        return int(self._run("last_number"))
+
+    def story(self, pipeline_id: str, after: int = 0) -> Sequence[Change]:
+        found = self._run("story", pipeline=pipeline_id, after=after)
+        return [replies.change_from(pipeline_id, packed) for packed in found]
 
     def log(self, after: int, limit: int = 1000) -> Sequence[LogEntry]:
         return [replies.entry_from(*entry) for entry in self._run("log", after=after, limit=limit)]

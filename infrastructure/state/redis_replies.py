@@ -8,6 +8,7 @@ from application.ports import Artifact
 from application.state import (
     ADMISSION,
     PRIORITIES,
+    Change,
     JobStates,
     LogEntry,
     PipelineRecord,
@@ -82,16 +83,26 @@ def event_parts(events: Iterable[DomainEvent]) -> list[list[object]]:
 def entry_from(identity: bytes, pairs: Sequence[bytes]) -> LogEntry:
     """An entry of the stream."""
     kept = texts(pairs)
-    event = DomainEvent(
-        EventKind(kept["k"]),
-        kept["p"],
-        Cell.parse(kept["c"]) if kept["c"] else None,
-        int(kept["a"]),
-        kept["m"],
-        kept["y"],
-    )
-    number = int(identity.partition(b"-")[0])
-    return LogEntry(number, int(kept["s"]), float(kept["t"]), event, kept["w"])
+    event = _event(kept["k"], kept["p"], kept["c"], int(kept["a"]), kept["m"], kept["y"])
+    number, change = int(identity.partition(b"-")[0]), int(kept["n"])
+    return LogEntry(number, int(kept["s"]), float(kept["t"]), event, kept["w"], change)
+
+
+_CHANGES = msgspec.msgpack.Decoder(tuple[int, str, str, str, int, str, str])
+
+
+def change_from(pipeline_id: str, element: bytes) -> Change:
+    """An element of a pipeline's story."""
+    number, time, kind, cell, attempt, message, key = _CHANGES.decode(element)
+    event = _event(kind, pipeline_id, cell, attempt, message, key)
+    return Change(number, float(time), event)
+
+
+def _event(
+    kind: str, pipeline_id: str, cell: str, attempt: int, message: str, key: str
+) -> DomainEvent:
+    where = Cell.parse(cell) if cell else None
+    return DomainEvent(EventKind(kind), pipeline_id, where, attempt, message, key)
 
 
 def follower_parts(followers: Sequence[Follower]) -> list[list[object]]:

@@ -6,7 +6,8 @@ CREATE TABLE pipelines (
     plan_size INTEGER NOT NULL DEFAULT 0, submitted_at REAL NOT NULL, started_at REAL NOT NULL,
     finished_at REAL NOT NULL, traceparent TEXT NOT NULL, active INTEGER NOT NULL DEFAULT 0,
     jobs INTEGER NOT NULL DEFAULT 0, admitted INTEGER NOT NULL DEFAULT 0,
-    needs TEXT NOT NULL DEFAULT '{}', sequence INTEGER NOT NULL DEFAULT 0
+    needs TEXT NOT NULL DEFAULT '{}', sequence INTEGER NOT NULL DEFAULT 0,
+    changes INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE VIEW records AS SELECT
     id, configuration, state, owner, rank, attempt, error, plan_sha256, plan_size, submitted_at,
@@ -18,7 +19,7 @@ CREATE TABLE jobs (
     pipeline TEXT NOT NULL, job INTEGER NOT NULL, queue TEXT NOT NULL, state TEXT NOT NULL,
     token INTEGER NOT NULL DEFAULT 0, holder TEXT NOT NULL DEFAULT '', until REAL,
     failures INTEGER NOT NULL DEFAULT 0, losses INTEGER NOT NULL DEFAULT 0,
-    error TEXT NOT NULL DEFAULT '',
+    error TEXT NOT NULL DEFAULT '', frames INTEGER NOT NULL DEFAULT 0,
     committed INTEGER NOT NULL DEFAULT 0, told INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (pipeline, job)
 ) STRICT, WITHOUT ROWID;
@@ -33,8 +34,13 @@ CREATE TABLE stages (
 CREATE TABLE log (
     number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, time REAL NOT NULL, kind TEXT NOT NULL,
     pipeline TEXT NOT NULL, cell TEXT NOT NULL, attempt INTEGER NOT NULL, message TEXT NOT NULL,
-    key TEXT NOT NULL, traceparent TEXT NOT NULL
+    key TEXT NOT NULL, traceparent TEXT NOT NULL, change INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE stories (
+    pipeline TEXT NOT NULL, change INTEGER NOT NULL, time REAL NOT NULL, kind TEXT NOT NULL,
+    cell TEXT NOT NULL, attempt INTEGER NOT NULL, message TEXT NOT NULL, key TEXT NOT NULL,
+    PRIMARY KEY (pipeline, change)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE readers (reader TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE workers (
     worker TEXT PRIMARY KEY, seen_at REAL NOT NULL, record TEXT NOT NULL

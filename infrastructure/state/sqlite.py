@@ -17,6 +17,7 @@ from application.state import (
     REOPENED,
     WORKER_LIFE_S,
     Admission,
+    Change,
     JobStates,
     Lease,
     LogEntry,
@@ -30,7 +31,7 @@ from domain.errors import LeaseError, TransitionError
 from domain.grid import Follower, Queue
 from domain.pipeline import FINISHED, DomainEvent, PipelineState
 from infrastructure.state.sqlite_file import StateFile
-from infrastructure.state.sqlite_steps import Transaction, entry_from, record_from
+from infrastructure.state.sqlite_steps import Transaction, change_from, entry_from, record_from
 
 
 class SQLiteStateStore:
@@ -62,20 +63,11 @@ class SQLiteStateStore:
 
     @property
     def generation(self) -> int:
-        with self._transaction() as within:
-            return within.number("SELECT value FROM counter") >> 32
+        return self.last_number >> 32
 
     def lift(self, number: int) -> None:
-        above = ((number >> 32) + 1) << 32
         with self._transaction() as within:
-            read = within.number("SELECT coalesce(max(number), 0) FROM readers")
-            unread = within.execute("SELECT number FROM log WHERE number>? ORDER BY 1", (read,))
-            numbers = [row[0] for row in unread]
-            raised = within.execute("UPDATE counter SET value=?1 WHERE value<?1", (above,)).rowcount
-            if raised or (numbers and numbers[0] <= number):
-                for old in numbers:
-                    fresh = within.take_number()
-                    within.execute("UPDATE log SET number=? WHERE number=?", (fresh, old))
+            within.lift(number)
 
     # -- pipelines
 
@@ -148,6 +140,7 @@ class SQLiteStateStore:
             if within.number(running, pipeline_id):
                 raise TransitionError(f"pipeline {pipeline_id} is running: cancel it first")
             within.execute("DELETE FROM pipelines WHERE id=?", (pipeline_id,))
+            within.execute("DELETE FROM stories WHERE pipeline=?", (pipeline_id,))
             within.forget_cells(pipeline_id)
 
     def forget_cells(self, pipeline_id: str) -> None:
@@ -166,7 +159,7 @@ class SQLiteStateStore:
                 return None
             token = within.take_number()
             failures, losses = within.execute(
-                "UPDATE jobs SET state='leased', token=?, holder=?, until=? "
+                "UPDATE jobs SET state='leased', token=?, holder=?, until=?, frames=0 "
                 "WHERE pipeline=? AND job=? RETURNING failures, losses",
                 (token, holder, within.now + seconds, *chosen),
             ).fetchone()
@@ -353,10 +346,27 @@ class SQLiteStateStore:
             rows = within.execute(query, (within.now - WORKER_LIFE_S,)).fetchall()
         return [msgspec.json.decode(row[0], type=WorkerRecord) for row in rows]
 
-    def alone(self, name: str, seconds: float) -> bool:  # noqa: ARG002
+    def report(self, lease: Lease, frames: int) -> None:
+        query = "UPDATE jobs SET frames=? WHERE pipeline=? AND job=? AND token=? AND state='leased'"
+        with self._transaction() as within:
+            within.execute(query, (frames, lease.pipeline_id, lease.job, lease.token))
+
+    def frames_reported(self, pipeline_id: str) -> Mapping[int, int]:
+        query = "SELECT job, frames FROM jobs WHERE pipeline=? AND state='leased' AND frames>0"
+        return dict(self._rows(query, pipeline_id))
+
+    def alone(self, name: str, seconds: float, holder: str = "") -> bool:  # noqa: ARG002
         return True
 
     # -- log
+
+    @property
+    def last_number(self) -> int:
+        return int(self._rows("SELECT value FROM counter")[0][0])
+
+    def story(self, pipeline_id: str, after: int = 0) -> Sequence[Change]:
+        query = "SELECT * FROM stories WHERE pipeline=? AND change>? ORDER BY change"
+        return [change_from(row) for row in self._rows(query, pipeline_id, after)]
 
     def log(self, after: int, limit: int = 1000) -> Sequence[LogEntry]:
         query = "SELECT * FROM log WHERE number>? ORDER BY number LIMIT ?"

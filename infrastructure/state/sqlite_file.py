@@ -11,7 +11,7 @@ from typing import Any
 from domain.errors import ResourceError
 from infrastructure.state.sqlite_steps import Transaction
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class StateFile:

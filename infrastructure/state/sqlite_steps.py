@@ -16,7 +16,9 @@ from application.ports import Artifact
 from application.state import (
     ADMISSION,
     PRIORITIES,
+    STORY_LENGTH,
     STUCK,
+    Change,
     Lease,
     LogEntry,
     PipelineRecord,
@@ -59,19 +61,39 @@ class Transaction:
 
     def append(self, pipeline_id: str, events: Sequence[DomainEvent]) -> None:
         for event in events:
-            sequence, traceparent = self.execute(
-                "UPDATE pipelines SET sequence=sequence+1 WHERE id=? "
-                "RETURNING sequence, traceparent",
-                (pipeline_id,),
+            changes = event.kind is not EventKind.CELL_COMPLETED
+            sequence, change, traceparent = self.execute(
+                "UPDATE pipelines SET sequence=sequence+1, changes=changes+? WHERE id=? "
+                "RETURNING sequence, changes, traceparent",
+                (changes, pipeline_id),
             ).fetchone()
+            told = (str(event.cell or ""), event.attempt, event.message, event.key)
             self.execute(
-                "INSERT INTO log VALUES (?,?,?,?,?,?,?,?,?,?)",
+                "INSERT INTO log VALUES (?,?,?,?,?,?,?,?,?,?,?)",
                 (
                     *(self.take_number(), sequence, self.now, event.kind.value, pipeline_id),
-                    *(str(event.cell or ""), event.attempt, event.message, event.key),
-                    traceparent,
+                    *(*told, traceparent, change),
                 ),
             )
+            if changes:
+                self._tell_story(pipeline_id, change, (self.now, event.kind.value, *told))
+
+    def _tell_story(self, pipeline_id: str, change: int, told: Sequence[object]) -> None:
+        query = "INSERT INTO stories VALUES (?,?,?,?,?,?,?,?)"
+        self.execute(query, (pipeline_id, change, *told))
+        query = "DELETE FROM stories WHERE pipeline=? AND change<=?"
+        self.execute(query, (pipeline_id, change - STORY_LENGTH))
+
+    def lift(self, number: int) -> None:
+        above = ((number >> 32) + 1) << 32
+        read = self.number("SELECT coalesce(max(number), 0) FROM readers")
+        unread = self.execute("SELECT number FROM log WHERE number>? ORDER BY 1", (read,))
+        numbers = [row[0] for row in unread]
+        raised = self.execute("UPDATE counter SET value=?1 WHERE value<?1", (above,)).rowcount
+        if raised or (numbers and numbers[0] <= number):
+            for old in numbers:
+                fresh = self.take_number()
+                self.execute("UPDATE log SET number=? WHERE number=?", (fresh, old))
 
     # -- what is next
 
@@ -251,7 +273,18 @@ def record_from(row: Sequence[Any]) -> PipelineRecord:
 
 def entry_from(row: Sequence[Any]) -> LogEntry:
     """A whole row of the table log."""
-    number, sequence, time, kind, pipeline_id, cell, attempt, message, key, traceparent = row
+    number, sequence, time, kind, pipeline_id, *told, traceparent, change = row
+    return LogEntry(number, sequence, time, _event(kind, pipeline_id, *told), traceparent, change)
+
+
+def change_from(row: Sequence[Any]) -> Change:
+    """A whole row of the table stories."""
+    pipeline_id, number, time, kind, *told = row
+    return Change(number, time, _event(kind, pipeline_id, *told))
+
+
+def _event(
+    kind: str, pipeline_id: str, cell: str, attempt: int, message: str, key: str
+) -> DomainEvent:
     where = Cell.parse(cell) if cell else None
-    event = DomainEvent(EventKind(kind), pipeline_id, where, attempt, message, key)
-    return LogEntry(number, sequence, time, event, traceparent)
+    return DomainEvent(EventKind(kind), pipeline_id, where, attempt, message, key)

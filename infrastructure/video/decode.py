@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, dropwhile, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from av.error import FFmpegError
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from domain.errors import ResourceError
 from infrastructure.video.containers import BYTE_SEEKABLE, open_video
 from infrastructure.video.packets import NOT_SET, video_packets
-from infrastructure.video.picture import Picture
 
 if TYPE_CHECKING:
+    from fractions import Fraction
     from pathlib import Path
 
     from av import VideoFrame
@@ -63,35 +63,6 @@ class Frame:
         return self.image is not None
 
 
-def decode(
-    path: Path,
-    info: VideoInfo,
-    index: FrameIndex,
-    first: int,
-    last: int,
-    *,
-    threads: int = 1,
-    keep: NDArray[np.bool_] | None = None,
-    size: tuple[int, int] | None = None,
-) -> Iterator[Frame]:
-    """Frames [first, last) in order, each exactly once.
-
-    A frame that cannot be decoded, or that the decoder marks as corrupt, comes without image.
-    Sound pictures are the same for any number of `threads`; in damaged ones that the decoder
-    does not mark, FFmpeg conceals errors only with one.
-    `keep` (bool [frames]) leaves frames out; `size` (width, height) is a box to shrink into.
-    Raises InputError when the file cannot be opened, ResourceError when memory runs out.
-    """
-    if not 0 <= first <= last <= index.frame_count:
-        raise ValueError(f"frames {first} to {last}: expected within 0 to {index.frame_count}")
-    picture = Picture(info, size)
-    run = _Run(path, info, index, threads)
-    for number, frame in run.frames(first, last):
-        if keep is None or keep[number]:
-            image = None if frame is None else picture.array(frame)
-            yield Frame(number, float(index.time_s[number]), image)
-
-
 def start_rows(index: FrameIndex, first: int) -> list[int]:
     """Packet rows from which frame `first` can be decoded, best first, each earlier than the last.
 
@@ -109,22 +80,64 @@ def start_rows(index: FrameIndex, first: int) -> list[int]:
     return sorted(set(rows), reverse=True)
 
 
-class _Run:
-    """The decoding of one stretch: a pass, and passes from further back where it has holes."""
+class Decoded(NamedTuple):
+    """A picture as the decoder gives it, and the shape of its pixels as the stream says it."""
 
-    def __init__(self, path: Path, info: VideoInfo, index: FrameIndex, threads: int) -> None:
-        self.path, self.info, self.index, self.threads = path, info, index, threads
+    frame: VideoFrame
+    aspect: Fraction | None
 
-    def frames(self, first: int, last: int) -> Iterator[tuple[int, VideoFrame | None]]:
+
+class Pass:
+    """Decoding that has begun at packet row `start` and can go on where a stretch ended."""
+
+    def __init__(self, start: int, pictures: Iterator[tuple[int, Decoded]]) -> None:
+        self.start = start
+        self.resume = 0
+        """The first frame that can be asked for next."""
+        self._pictures = pictures
+        self._kept: list[tuple[int, Decoded]] = []
+
+    def take(self, first: int, last: int, resume: int) -> Iterator[tuple[int, Decoded]]:
+        """(number, picture) for what is sound of [first, last); pictures from `resume` on stay."""
+        kept, self._kept, self.resume = iter(self._kept), [], resume
+        for number, frame in chain(kept, self._pictures):
+            if number >= resume:
+                self._kept.append((number, frame))
+            if first <= number < last:
+                yield number, frame
+            if number >= last - 1:
+                break
+        self._kept += kept
+
+
+class Reader:
+    """Decodes stretches of one file; where one begins at the same keyframe as the one before it,
+    it goes on there.
+
+    A file without keyframes is so decoded once by each process that takes its segments in order,
+    and not from its start for each. The pictures are the same, as the packets that the decoder
+    saw are.
+    """
+
+    def __init__(self, path: Path, info: VideoInfo, index: FrameIndex) -> None:
+        self.path, self.info, self.index = path, info, index
+        self._held: list[tuple[int, Pass]] = []
+
+    def frames(
+        self, first: int, last: int, *, threads: int = 1, resume: int | None = None
+    ) -> Iterator[tuple[int, Decoded | None]]:
         """Every number in [first, last), with None where no pass gives the picture.
 
         A hole ends its pass and the rest comes from an earlier start, as long as there is one to
         try. Starts go back two keyframes from the hole, so a stretch costs three passes at most.
+        `resume` says where the next stretch will begin, with its warm-up: at `last` by default.
         """
+        resume = last if resume is None else min(resume, last)
         start: int | None = start_rows(self.index, first)[0] if first < last else None
+        begun = None
         while start is not None:
-            earlier = None
-            for number, frame in self._pass(first, last, start):
+            begun, earlier = self._begun(start, first, threads), None
+            for number, frame in begun.take(first, last, resume):
                 if number > first:
                     earlier = self._earlier(first, start)
                     if earlier is not None:
@@ -136,22 +149,37 @@ class _Run:
                 earlier = self._earlier(first, start) if first < last else None
             start = earlier
         yield from _holes(first, last)
+        self._hold(begun, threads)
+
+    def _begun(self, start: int, first: int, threads: int) -> Pass:
+        """The held pass where it would see the same packets, else a new one."""
+        held = self._held.pop() if self._held else None
+        if held and held[0] == threads and held[1].start == start and held[1].resume <= first:
+            return held[1]
+        return Pass(start, self._pass(start, threads))
+
+    def _hold(self, begun: Pass | None, threads: int) -> None:
+        """Keep a pass that the next stretch can use; most files have a keyframe nearer to it."""
+        if begun is None or begun.resume >= self.index.frame_count:
+            return
+        if start_rows(self.index, begun.resume)[0] == begun.start:
+            self._held[:] = [(threads, begun)]
 
     def _earlier(self, first: int, start: int) -> int | None:
         return next((row for row in start_rows(self.index, first) if row < start), None)
 
-    def _pass(self, first: int, last: int, start: int) -> Iterator[tuple[int, VideoFrame]]:
-        """Sound pictures of [first, last) in order, decoded from packet row `start` on."""
+    def _pass(self, start: int, threads: int) -> Iterator[tuple[int, Decoded]]:
+        """Sound pictures in order, decoded from packet row `start` on."""
         if start > 0:
             with open_video(self.path, self.info.stream) as (container, stream):
                 found = self._seek(container, stream, start)
                 if found is not None:
-                    yield from self._sound(stream, found, first, last)
+                    yield from self._sound(stream, found, threads)
                     return
         # No seek led there: read from the beginning, which always does.
         with open_video(self.path, self.info.stream) as (container, stream):
             packets = enumerate(video_packets(container, stream))
-            yield from self._sound(stream, _from_row(start, packets), first, last)
+            yield from self._sound(stream, _from_row(start, packets), threads)
 
     def _seek(
         self, container: InputContainer, stream: VideoStream, start: int
@@ -190,35 +218,31 @@ class _Run:
         self,
         stream: VideoStream,
         packets: Iterator[tuple[int, Packet[VideoStream]]],
-        first: int,
-        last: int,
-    ) -> Iterator[tuple[int, VideoFrame]]:
-        """(number, picture) for what the decoder gives of [first, last) and vouches for."""
+        threads: int,
+    ) -> Iterator[tuple[int, Decoded]]:
+        """(number, picture) in order for what the decoder gives and vouches for."""
         context = stream.codec_context
-        context.thread_count = self.threads
-        context.thread_type = "AUTO" if self.threads > 1 else "NONE"
+        context.thread_count = threads
+        context.thread_type = "AUTO" if threads > 1 else "NONE"
         if context.name == "h264":
             context.reorder_depth = max(context.reorder_depth, self.index.reorder_depth)
-        for frame in self._pictures(context, packets):
-            number = frame.pts
-            if number is None or number < first or frame.is_corrupt:
-                continue
-            if number >= last:
-                return
-            yield number, frame
-            first = number + 1
-            if first == last:
-                return
+        following = 0
+        for decoded in self._pictures(context, packets):
+            number = decoded.frame.pts
+            if number is not None and number >= following and not decoded.frame.is_corrupt:
+                yield number, decoded
+                following = number + 1
 
     def _pictures(
         self, context: VideoCodecContext, packets: Iterator[tuple[int, Packet[VideoStream]]]
-    ) -> Iterator[VideoFrame]:
+    ) -> Iterator[Decoded]:
         """Decoded pictures in presentation order; their `pts` is the frame's number.
 
         The decoder hands a packet's time stamp through to its picture, so the number travels in
         its place. That holds where stamps are missing, double or different after a seek.
         """
         numbers = self.index.packets.frame
+        aspects = _Aspects(self.index, self.info)
         # A read error ends the packets as the file's end does.
         with suppress(FFmpegError):
             for row, packet in packets:
@@ -226,8 +250,36 @@ class _Run:
                     break
                 packet.pts = int(numbers[row]) if numbers[row] >= 0 else None
                 packet.dts = None
-                yield from _decoded(context, packet)
-        yield from _decoded(context, None)
+                frames = _decoded(context, packet)
+                aspects.seen(row, context)
+                yield from (Decoded(frame, aspects.of(frame)) for frame in frames)
+        yield from (Decoded(frame, aspects.of(frame)) for frame in _decoded(context, None))
+
+
+class _Aspects:
+    """The shape of each picture's pixels: a broadcast goes from 4:3 to 16:9 and back.
+
+    The decoder tells it when it reads a packet, and gives that packet's picture some packets later.
+    """
+
+    def __init__(self, index: FrameIndex, info: VideoInfo) -> None:
+        self._index, self._told = index, info.aspect_told
+        self._changes: list[tuple[int, Fraction | None]] = []
+
+    def seen(self, row: int, context: VideoCodecContext) -> None:
+        """Packet `row` was read."""
+        if self._told and (
+            not self._changes or self._changes[-1][1] != context.sample_aspect_ratio
+        ):
+            self._changes.append((row, context.sample_aspect_ratio))
+
+    def of(self, frame: VideoFrame) -> Fraction | None:
+        """None where only the file as a whole has a shape."""
+        if not self._changes or frame.pts is None:
+            return None
+        row = self._index.packet[frame.pts]
+        earlier = [aspect for change, aspect in self._changes if change <= row]
+        return earlier[-1] if earlier else self._changes[0][1]
 
 
 def _decoded(context: VideoCodecContext, packet: Packet[VideoStream] | None) -> list[VideoFrame]:

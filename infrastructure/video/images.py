@@ -34,6 +34,8 @@ class ImageSequence:
     info: VideoInfo
     index: FrameIndex
     content_hash: str
+    stamps: tuple[int, ...]
+    """When each image was last written, in nanoseconds: a later time means that it changed."""
 
     def decode(
         self,
@@ -43,15 +45,21 @@ class ImageSequence:
         threads: int = 1,  # noqa: ARG002 - the same signature as a file's
         keep: NDArray[np.bool_] | None = None,
         size: tuple[int, int] | None = None,
+        resume: int | None = None,  # noqa: ARG002 - any image can be read next
     ) -> Iterator[Frame]:
-        """Frames [first, last) in order. Raises InputError for an image of another size."""
+        """Frames [first, last) in order.
+
+        Raises InputError for an image of another size, and for one that changed.
+        """
         for number in range(first, last):
             if keep is None or keep[number]:
-                image = self._image(self.names[number], size)
+                image = self._image(number, size)
                 yield Frame(number, float(self.index.time_s[number]), image)
 
-    def _image(self, name: str, box: tuple[int, int] | None) -> NDArray[np.uint8] | None:
-        path = self.folder / name
+    def _image(self, number: int, box: tuple[int, int] | None) -> NDArray[np.uint8] | None:
+        path = self.folder / self.names[number]
+        if modified_ns(path) != self.stamps[number]:
+            raise InputError(f"{path}: changed since the match was planned; submit it again")
         image = read_image(path)
         if image is None:
             return None
@@ -91,7 +99,16 @@ def open_images(folder: Path, fps: float | None = None) -> ImageSequence:
         info=image_info(width, height, rate, len(names)),
         index=images_index(len(names), rate),
         content_hash=_hash_images(folder, names, rate),
+        stamps=tuple(modified_ns(folder / name) for name in names),
     )
+
+
+def modified_ns(path: Path) -> int:
+    """0 where there is no such file any more."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def read_image(path: Path) -> NDArray[np.uint8] | None:

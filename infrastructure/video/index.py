@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.errors import InputError
+from infrastructure.video.clock import one_clock
 from infrastructure.video.containers import open_video
 from infrastructure.video.packets import NOT_SET, PacketTable, Scan, scan, video_packets
 
@@ -35,7 +36,8 @@ LONG_STRETCH_S = 30.0
 class FrameIndex:
     """The frames of one file in presentation order, and the packets that they come from.
 
-    `pts`: int64 [frames], in `time_base`, as the container has it. `time_s`: float64 [frames],
+    `pts`: int64 [frames], in `time_base`, as the container has it up to the first jump of its
+    clock. `time_s`: float64 [frames],
     strictly increasing, 0 at the first presented frame (the container's offset is in
     `VideoInfo.start_time_s` and `pts`). `key`: bool [frames]. `packet`: int32 [frames], row in
     `packets`. `end_s`: where the last frame ends. About 55 bytes a frame in all.
@@ -111,9 +113,10 @@ def index_frames(path: Path, info: VideoInfo) -> FrameIndex:
     """
     found = scan(path, info.stream)
     packets = found.packets
+    clock = one_clock(packets, info.time_base)
     if _order_is_told(info, packets):
-        rows = _rows_by_pts(packets)
-        pts = packets.pts[rows]
+        rows = _rows_by_pts(clock.pts, packets.discard)
+        pts = clock.pts[rows]
     else:
         rows = _rows_by_decoding(path, info)
         pts = np.sort(_times_without_pts(packets, info)[rows])
@@ -131,9 +134,9 @@ def index_frames(path: Path, info: VideoInfo) -> FrameIndex:
         key=packets.key[rows],
         packet=rows.astype(np.int32),
         end_s=_end_s(pts, found.last_duration, info),
-        reorder_depth=max(_reorder_depth(packets), info.reorder_depth),
+        reorder_depth=max(_reorder_depth(clock.pts), info.reorder_depth),
         packets=replace(packets, frame=frame),
-        notes=_notes(info, found),
+        notes=(*clock.notes, *_notes(info, found)),
     )
 
 
@@ -159,10 +162,10 @@ def _order_is_told(info: VideoInfo, packets: PacketTable) -> bool:
     return bool((packets.pts[~packets.discard] != NOT_SET).all())
 
 
-def _rows_by_pts(packets: PacketTable) -> NDArray[np.int64]:
+def _rows_by_pts(pts: NDArray[np.int64], discard: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Rows of the presented packets by time; of equal times the one read first comes first."""
-    shown = np.flatnonzero(~packets.discard)
-    return shown[np.argsort(packets.pts[shown], kind="stable")]
+    shown = np.flatnonzero(~discard)
+    return shown[np.argsort(pts[shown], kind="stable")]
 
 
 def _rows_by_decoding(path: Path, info: VideoInfo) -> NDArray[np.int64]:
@@ -231,13 +234,13 @@ def _end_s(pts: NDArray[np.int64], last_duration: int, info: VideoInfo) -> float
     return float(pts[-1] - pts[0] + max(1, last_duration)) * base
 
 
-def _reorder_depth(packets: PacketTable) -> int:
+def _reorder_depth(pts: NDArray[np.int64]) -> int:
     """Pictures that the decoder must hold back so that they come out in order.
 
     FFmpeg guesses this for H.264 as it reads; started in the middle it guesses too low and
     drops frames.
     """
-    known = packets.pts[packets.pts != NOT_SET]
+    known = pts[pts != NOT_SET]
     earlier = np.zeros(len(known), np.int32)
     for back in range(1, min(MAX_REORDER, len(known) - 1) + 1):
         earlier[back:] += known[:-back] > known[back:]
@@ -254,6 +257,12 @@ def _longest_stretch_s(packets: PacketTable, info: VideoInfo) -> float:
 def _notes(info: VideoInfo, found: Scan) -> tuple[str, ...]:
     """What the user should know about the file, one line each."""
     notes = []
+    if info.left_out:
+        notes.append(
+            f"has other video streams: stream {info.stream} ({info.coded_width}x"
+            f"{info.coded_height}) is analysed and not {', '.join(info.left_out)}; to choose, copy "
+            "one into a file of its own (ffmpeg -map 0:NUMBER -c copy)"
+        )
     count = len(found.packets)
     claimed = None if info.container == "avi" else info.header_packets
     if found.cut_short or (claimed is not None and count < claimed - 1):

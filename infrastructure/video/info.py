@@ -51,9 +51,10 @@ class VideoInfo:
     """One video stream, as the probe found it.
 
     `coded_width` and `coded_height` are the stored pixels. `width` and `height` are the frames
-    that `decode` gives by default: square pixels, upright. `start_time_s` is on the container's
-    clock; everywhere else time 0 is the first presented frame. `duration_s` and `header_packets`
-    are only what the header claims.
+    that `decode` gives by default: square pixels, upright. `aspect_told`: the pictures themselves
+    tell the shape of their pixels, so it may change. `left_out`: the file's other video streams,
+    in words. `start_time_s` is on the container's clock; everywhere else time 0 is the first
+    presented frame. `duration_s` and `header_packets` are only what the header claims.
     """
 
     container: str
@@ -62,6 +63,7 @@ class VideoInfo:
     coded_width: int
     coded_height: int
     sample_aspect_ratio: Fraction
+    aspect_told: bool
     orientation: Orientation
     frame_rate: Fraction | None
     time_base: Fraction
@@ -73,7 +75,7 @@ class VideoInfo:
     interlaced: bool
     field_packets: bool
     reorder_depth: int
-    video_streams: int
+    left_out: tuple[str, ...]
     audio: AudioInfo | None
 
     @property
@@ -113,6 +115,7 @@ class VideoInfo:
                 "sample_aspect_ratio": Fraction(facts["sample_aspect_ratio"]),
                 "frame_rate": None if rate is None else Fraction(rate),
                 "time_base": Fraction(facts["time_base"]),
+                "left_out": tuple(facts["left_out"]),
                 "orientation": Orientation(**facts["orientation"]),
                 "colour": Colour(**facts["colour"]),
                 "audio": None if audio is None else AudioInfo(**audio),
@@ -137,6 +140,7 @@ def image_info(width: int, height: int, rate: Fraction, images: int) -> VideoInf
         coded_width=width,
         coded_height=height,
         sample_aspect_ratio=Fraction(1),
+        aspect_told=False,
         orientation=Orientation(),
         frame_rate=rate,
         time_base=1 / rate,
@@ -148,6 +152,6 @@ def image_info(width: int, height: int, rate: Fraction, images: int) -> VideoInf
         interlaced=False,
         field_packets=False,
         reorder_depth=0,
-        video_streams=1,
+        left_out=(),
         audio=None,
     )

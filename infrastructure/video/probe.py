@@ -36,12 +36,25 @@ REFUSALS = {
     "no_decoder": "its video codec has no decoder here; convert it to H.264 first",
     "no_frame": "no picture of its beginning could be decoded; it is damaged or encrypted, "
     "export or download it again",
+    "cut_off": "ends before its first picture; it is still being written or was cut off, wait for "
+    "its end, or export or download it again",
     "too_large": "its frames of {detail} pixels are above the limit; scale it to 4K or less",
     "too_many_streams": "has {detail} streams, more than a match video has; remux the video "
     "stream alone",
     "memory": "needs more memory to open than a probe may use; convert it to H.264 first",
     "unreadable": "is not a video that can be read ({detail}); give a file in {readable}",
 }
+
+LOOKALIKES = {
+    b"<!doctype html": "is a web page and no video; download the file itself, signed in if need be",
+    b"<html": "is a web page and no video; download the file itself, signed in if need be",
+    b"#extm3u": "is a playlist, which only names other files; give the video itself",
+    b"ffconcat": "is a playlist, which only names other files; give the videos in their order",
+    b"\x89png": "is a picture; give a video, or a folder of numbered images",
+    b"\xff\xd8\xff": "is a picture; give a video, or a folder of numbered images",
+    b"pk\x03\x04": "is an archive; unpack it and give the video in it",
+}
+"""What a file that is no video begins with, in lower case, and how its refusal reads."""
 
 
 def probe(path: Path, limits: ProbeLimits = DEFAULT) -> VideoInfo:
@@ -122,10 +135,19 @@ def _ask(path: Path, request: str, time_s: float) -> dict[str, Any]:
 def _refusal(path: Path, kind: str, detail: str) -> str:
     if kind == "unreadable" and _is_mp4_without_header(path):
         return (
-            f"{path}: is an MP4 whose header (moov) is missing: the recording or the download was "
-            "cut off; export or download it again"
+            f"{path}: is an MP4 whose header (moov) is missing: it is still being written, or was "
+            "cut off; wait for its end, or export or download it again"
         )
+    if kind == "unreadable" and (lookalike := _lookalike(path)):
+        return f"{path}: {lookalike}"
     return f"{path}: " + REFUSALS[kind].format(detail=detail, readable=READABLE)
+
+
+def _lookalike(path: Path) -> str | None:
+    """What the file is instead, where its first bytes tell."""
+    with path.open("rb") as file:
+        head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return next((words for start, words in LOOKALIKES.items() if head.startswith(start)), None)
 
 
 def _is_mp4_without_header(path: Path) -> bool:

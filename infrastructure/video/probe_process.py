@@ -44,17 +44,41 @@ def limit(memory_bytes: int, cpu_s: int) -> None:
 
 
 def main_stream(container: Any) -> Any:
-    """The default video stream, or the one with most pixels; cover pictures do not count."""
+    """The default video stream, or the one with most pixels.
+
+    Cover pictures and thumbnails do not count, nor do streams that nothing here can decode where
+    another can be.
+    """
     import av.stream
 
-    disposition = av.stream.Disposition
-    streams = [s for s in container.streams.video if not s.disposition & disposition.attached_pic]
+    flags = av.stream.Disposition
+    still = flags.attached_pic | flags.timed_thumbnails
+    streams = [s for s in container.streams.video if not s.disposition & still]
     if not streams:
         raise Refused("no_video")
     return max(
         streams,
-        key=lambda s: (bool(s.disposition & disposition.default), s.width * s.height, -s.index),
+        key=lambda s: (
+            s.codec_context is not None,
+            s.frames != 1,
+            bool(s.disposition & flags.default),
+            s.width * s.height,
+            -s.index,
+        ),
     )
+
+
+def left_out(container: Any, chosen: Any) -> list[str]:
+    """The other moving pictures in the file: a second camera, a smaller copy."""
+    import av.stream
+
+    flags = av.stream.Disposition
+    still = flags.attached_pic | flags.timed_thumbnails
+    return [
+        f"stream {s.index} ({s.width}x{s.height})"
+        for s in container.streams.video
+        if s.index != chosen.index and not s.disposition & still and s.frames != 1
+    ]
 
 
 def first_frame(container: Any, stream: Any) -> Any:
@@ -161,11 +185,12 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
         fields = interlaced and context.name == "h264" and has_field_packets(container, stream)
         return {
             "container": container.format.name,
-            "codec": context.name,
+            "codec": context.codec.canonical_name,
             "stream": stream.index,
             "coded_width": frame.width,
             "coded_height": frame.height,
             "sample_aspect_ratio": text(stream.sample_aspect_ratio) or "1",
+            "aspect_told": (context.sample_aspect_ratio or 1) == (stream.sample_aspect_ratio or 1),
             "orientation": orientation(frame),
             "frame_rate": text(stream.average_rate) or text(stream.guessed_rate),
             "time_base": str(stream.time_base),
@@ -177,13 +202,14 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
             "interlaced": interlaced,
             "field_packets": fields,
             "reorder_depth": depth,
-            "video_streams": len(container.streams.video),
+            "left_out": left_out(container, stream),
             "audio": audio(container),
         }
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """`{"info": ...}`, or `{"refused": kind, "detail": text}`."""
+    from av.error import EOFError as EndOfFile
     from av.error import FFmpegError
 
     try:
@@ -193,6 +219,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"refused": kind, "detail": " ".join(detail)}
     except MemoryError:
         return {"refused": "memory", "detail": ""}
+    except EndOfFile:
+        return {"refused": "cut_off", "detail": ""}
     except (FFmpegError, OSError) as error:
         return {"refused": "unreadable", "detail": getattr(error, "strerror", None) or str(error)}
 

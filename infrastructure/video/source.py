@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.errors import InputError
-from infrastructure.video.decode import Frame, decode
+from infrastructure.video.decode import Frame, Reader
 from infrastructure.video.images import ImageSequence, open_images
 from infrastructure.video.index import FrameIndex, images_index, index_frames
 from infrastructure.video.info import VideoInfo
+from infrastructure.video.picture import Picture
 from infrastructure.video.probe import DEFAULT, ProbeLimits, probe
-from infrastructure.video.segments import Segment, kept_frames, split
+from infrastructure.video.rate import kept_frames
 
 
 class Part(Protocol):
@@ -46,19 +47,42 @@ class Part(Protocol):
         threads: int = 1,
         keep: NDArray[np.bool_] | None = None,
         size: tuple[int, int] | None = None,
+        resume: int | None = None,
     ) -> Iterator[Frame]:
-        """Frames [first, last) in order, each exactly once, but for those not kept."""
+        """Frames [first, last) in order, each exactly once.
+
+        A frame that cannot be decoded, or that the decoder marks as corrupt, comes without image.
+        `keep` (bool [frames]) leaves frames out; `size` (width, height) is a box to shrink into;
+        `resume` is where the next stretch will begin, with its warm-up: `last` by default.
+        """
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What the file system says of a file; another one means that it was replaced or written."""
+
+    size_bytes: int
+    modified_ns: int
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """None where there is no such file any more."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return Stamp(found.st_size, found.st_mtime_ns)
 
 
 @dataclass(frozen=True, eq=False)
 class VideoFile:
-    """A probed and indexed video file."""
+    """A probed and indexed video file, and how it looked on the disk then."""
 
     path: Path
     info: VideoInfo
     index: FrameIndex
     content_hash: str
-    size_bytes: int
+    stamp: Stamp
 
     def decode(
         self,
@@ -68,13 +92,33 @@ class VideoFile:
         threads: int = 1,
         keep: NDArray[np.bool_] | None = None,
         size: tuple[int, int] | None = None,
+        resume: int | None = None,
     ) -> Iterator[Frame]:
-        """See `decode.decode`. Raises InputError when the file has changed since it was indexed."""
-        if not self.path.is_file() or self.path.stat().st_size != self.size_bytes:
-            raise InputError(f"{self.path}: has changed or gone since it was indexed; start again")
-        yield from decode(
-            self.path, self.info, self.index, first, last, threads=threads, keep=keep, size=size
-        )
+        """See `Part.decode`.
+
+        Sound pictures are the same for any number of `threads`; in damaged ones that the decoder
+        does not mark, FFmpeg conceals errors only with one. Raises InputError when the file has
+        changed since it was indexed or cannot be opened, ResourceError when memory runs out.
+        """
+        if not 0 <= first <= last <= self.index.frame_count:
+            raise ValueError(
+                f"frames {first} to {last}: expected within 0 to {self.index.frame_count}"
+            )
+        self.check_unchanged()
+        picture = Picture(self.info, size)
+        for number, found in self._reader.frames(first, last, threads=threads, resume=resume):
+            if keep is None or keep[number]:
+                image = None if found is None else picture.array(*found)
+                yield Frame(number, float(self.index.time_s[number]), image)
+
+    def check_unchanged(self) -> None:
+        """Raises InputError when the file is not the one that was indexed."""
+        if stamp_of(self.path) != self.stamp:
+            raise InputError(f"{self.path}: changed since the match was planned; submit it again")
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self.path, self.info, self.index)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,10 +176,6 @@ class VideoSource:
         """What the user should know about the files, one line each."""
         return tuple(f"{_where(part)}: {note}" for part in self.parts for note in part.index.notes)
 
-    def split(self, seconds: float = 20.0) -> list[Segment]:
-        """Segments of the whole time line; one may reach from a part into the next."""
-        return split(self.index, seconds)
-
     def decode(
         self,
         first: int,
@@ -144,11 +184,13 @@ class VideoSource:
         threads: int = 1,
         target_fps: float | None = None,
         size: tuple[int, int] | None = None,
+        resume: int | None = None,
     ) -> Iterator[Frame]:
         """Frames [first, last) of the whole source in order, each exactly once.
 
         `target_fps` keeps the frame nearest to each tick, under its own number. `size`
         (width, height) is a box to shrink into; the aspect ratio stays and nothing is enlarged.
+        `resume` is where the next stretch will begin, with its warm-up: `last` by default.
         A frame that cannot be decoded comes without image. Raises InputError when a file has
         changed, ValueError for frames outside the source.
         """
@@ -163,7 +205,9 @@ class VideoSource:
             if begin >= end:
                 continue
             own = None if keep is None else keep[offset : offset + count]
-            for frame in part.decode(begin, end, threads=threads, keep=own, size=size):
+            again = None if resume is None else max(begin, resume - offset)
+            pictures = part.decode(begin, end, threads=threads, keep=own, size=size, resume=again)
+            for frame in pictures:
                 number = frame.number + offset
                 yield Frame(number, float(self.index.time_s[number]), frame.image)
 
@@ -186,49 +230,6 @@ class VideoSource:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             facts = json.loads(archive["facts"].tobytes())
             return cls(tuple(_part(fact, archive, number) for number, fact in enumerate(facts)))
-
-
-class FrameReader:
-    """Reads a source from start to end without seeking back between segments.
-
-    A segment that begins where the one before ended goes on decoding there: no pre-roll, and a
-    file with a single keyframe is read once instead of once a segment. Any other request starts
-    anew. The frames are the same as `VideoSource.decode` gives.
-    """
-
-    def __init__(
-        self,
-        source: VideoSource,
-        *,
-        threads: int = 1,
-        target_fps: float | None = None,
-        size: tuple[int, int] | None = None,
-    ) -> None:
-        self._source = source
-        self._options: dict[str, Any] = {
-            "threads": threads,
-            "target_fps": target_fps,
-            "size": size,
-        }
-        self._frames: Iterator[Frame] = iter(())
-        self._ahead: Frame | None = None
-        self._next = -1
-
-    def decode(self, first: int, last: int) -> Iterator[Frame]:
-        """Frames [first, last); the iterator must be exhausted to be continued."""
-        if first != self._next:
-            count = self._source.index.frame_count
-            self._frames, self._ahead = self._source.decode(first, count, **self._options), None
-        self._next = -1
-        while (frame := self._ahead or next(self._frames, None)) is not None:
-            if frame.number >= last:
-                self._ahead = frame
-                break
-            self._ahead = None
-            yield frame
-            if frame.number == last - 1:
-                break
-        self._next = last
 
 
 def open_source(
@@ -260,12 +261,18 @@ def open_part(path: Path, *, fps: float | None = None, limits: ProbeLimits = DEF
     """One input: a folder of images or a video file."""
     if path.is_dir():
         return open_images(path, fps)
+    before = stamp_of(path)
     info = probe(path, limits)
     # Hashing leaves the interpreter lock, so the packets are read meanwhile.
     with ThreadPoolExecutor(max_workers=1) as pool:
         content_hash = pool.submit(hash_file, path)
         index = index_frames(path, info)
-        return VideoFile(path, info, index, content_hash.result(), path.stat().st_size)
+        file = VideoFile(path, info, index, content_hash.result(), before or Stamp(0, 0))
+    if stamp_of(path) != before:
+        raise InputError(
+            f"{path}: is still being written; wait until the recording or the copy has ended"
+        )
+    return file
 
 
 def hash_file(path: Path) -> str:
@@ -286,7 +293,7 @@ def _facts(part: Part) -> dict[str, Any]:
             "path": str(part.path.absolute()),
             "info": json.loads(part.info.to_json()),
             "content_hash": part.content_hash,
-            "size_bytes": part.size_bytes,
+            "stamp": asdict(part.stamp),
         }
     if isinstance(part, ImageSequence):
         return {
@@ -295,6 +302,7 @@ def _facts(part: Part) -> dict[str, Any]:
             "info": json.loads(part.info.to_json()),
             "content_hash": part.content_hash,
             "names": part.names,
+            "stamps": part.stamps,
         }
     raise TypeError(f"a part of type {type(part).__name__} cannot be handed to a worker")
 
@@ -303,7 +311,7 @@ def _part(facts: dict[str, Any], archive: Any, number: int) -> Part:
     info, path = VideoInfo.from_facts(facts["info"]), Path(facts["path"])
     if facts["kind"] == "file":
         index = FrameIndex.from_bytes(archive[f"index_{number}"].tobytes())
-        return VideoFile(path, info, index, facts["content_hash"], facts["size_bytes"])
-    rate = info.frame_rate or Fraction(25)
-    names = tuple(facts["names"])
-    return ImageSequence(path, names, info, images_index(len(names), rate), facts["content_hash"])
+        return VideoFile(path, info, index, facts["content_hash"], Stamp(**facts["stamp"]))
+    rate, names = info.frame_rate or Fraction(25), tuple(facts["names"])
+    index = images_index(len(names), rate)
+    return ImageSequence(path, names, info, index, facts["content_hash"], tuple(facts["stamps"]))

@@ -23,7 +23,7 @@ class BrokenDisk:
         self._switch = scratch.resolve() / "disk_is_broken"
         self._library = scratch.resolve() / "broken_disk.so"
         self._switch.unlink(missing_ok=True)
-        _compile(self._library)
+        compile_shim(SOURCE, self._library)
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -50,15 +50,16 @@ class BrokenDisk:
             self.mend()
 
 
-def _compile(library: Path) -> None:
+def compile_shim(source: Path, library: Path) -> None:
+    """Make a library to preload; the test is skipped where there is no compiler."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         cannot_have("a C compiler", "sudo apt-get install -y gcc libc6-dev")
     done = subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-o", library, SOURCE, "-ldl"],
+        [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-o", library, source, "-ldl"],
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        cannot_have("the broken disk's shim", done.stderr.strip().split("\n")[0])
+        cannot_have(f"the shim {source.name}", done.stderr.strip().split("\n")[0])

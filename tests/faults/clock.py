@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.faults import cannot_have
+from tests.faults.broken_disk import compile_shim
 
 
 class MovableClock:
@@ -15,6 +16,8 @@ class MovableClock:
 
     def __init__(self, file: Path, offset_s: float = 0.0) -> None:
         self._file = file.resolve()
+        self._sleep = self._file.with_name("true_sleep.so")
+        compile_shim(Path(__file__).with_name("true_sleep.c"), self._sleep)
         self.set_offset(offset_s)
 
     def set_offset(self, offset_s: float) -> None:
@@ -27,7 +30,7 @@ class MovableClock:
     def environment(self) -> Mapping[str, str]:
         """What to add to the environment of the process (which may not set LD_PRELOAD itself)."""
         return {
-            "LD_PRELOAD": str(_library()),
+            "LD_PRELOAD": f"{self._sleep}:{_library()}",
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_NO_CACHE": "1",  # else a move is seen up to 10 s late
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",

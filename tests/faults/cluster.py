@@ -14,16 +14,18 @@ import redis
 from celery import Celery
 
 from application import records
+from application.checkpoints import Checkpoints
 from application.match import PlanDocument
 from application.state import JobStates, PipelineRecord
 from deploy.servers import RedisServer
 from domain.configuration import ProcessingConfiguration
 from domain.errors import ResourceError
 from domain.grid import Cell, Plan
-from infrastructure import bootstrap
+from infrastructure.bootstrap import cluster as bootstrap
 from infrastructure.invitations import STEPS, Invitations
 from infrastructure.settings import Settings
 from tests.faults import together
+from tests.faults.broker import ProxiedPulsar
 from tests.faults.stages import install
 
 ROOT = Path(__file__).parents[2]
@@ -94,12 +96,21 @@ class Program:
 class Cluster:
     """Servers that run; workers, beat and relay are started by the scenario."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(
+        self, folder: Path, pulsar: ProxiedPulsar | None = None, **environment: str
+    ) -> None:
         self.folder = folder
+        self._pulsar = pulsar
+        if pulsar:
+            self._namespace = pulsar.namespace()
+            environment |= {
+                "PULSAR_SERVICE_URL": pulsar.server.url,
+                "PULSAR_TENANT_NAMESPACE": self._namespace,
+            }
         self.programs: list[Program] = []
         self.until = ExitStack()
-        self.state_server = RedisServer(folder / "state", appendfsync="always")
-        self.broker_server = RedisServer(folder / "broker", appendfsync="always")
+        self.state_server = RedisServer(folder / "state")
+        self.broker_server = RedisServer(folder / "broker")
         self.tmp = folder / "tmp"
         self.tmp.mkdir(parents=True)
         self.artifacts_folder = folder / "artifacts"
@@ -120,7 +131,8 @@ class Cluster:
         self.app = Celery("faults", broker=self.broker_server.database_url(1))
         self.app.conf.broker_transport_options = {"priority_steps": list(STEPS.values())}
         self.until.callback(self.app.close)
-        self.service = bootstrap.service(self.cluster, Invitations(self.app))
+        self.invitations = Invitations(self.app)
+        self.service = bootstrap.service(self.cluster, self.invitations)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -140,10 +152,18 @@ class Cluster:
             "PYTHONPATH": f"{ROOT}:{install(self.folder / 'packages')}",
             "TMPDIR": str(self.tmp),
             "SLOW_S": "0.4",
-            "SLOW_PASS_S": "0.4",
+            "SLOW_FRAMES_S": "0.4",
             "PYTHONWARNINGS": "ignore",
             **self._given,
         }
+
+    @property
+    def pulsar(self) -> ProxiedPulsar:
+        assert self._pulsar, "a scenario without Pulsar"
+        return self._pulsar
+
+    def topic(self, name: str) -> str:
+        return f"persistent://{self._namespace}/footanalytics.{name}"
 
     # -- processes
 
@@ -218,6 +238,13 @@ class Cluster:
         """When a lease runs out unless it is renewed; now, where there is none."""
         score: Any = self.redis.zscore("footanalytics:expiry", f"{job}:{pipeline_id}")
         return float(score or time.time())
+
+    def delete_artifacts_of(self, key: str) -> None:
+        """What the checkpoint of `key` promises is gone."""
+        checkpoint = Checkpoints(self.artifacts).find(key)
+        assert checkpoint
+        for artifact in checkpoint.artifacts():
+            self.artifacts.remove(artifact)
 
     def held(self, pipeline_id: str, cell: str) -> str:
         """Wait until somebody works on the cell; returns the holder."""

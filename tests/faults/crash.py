@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from application import reconciler
+
 
 class _Countdown:
     def __init__(self, count: int, flag: Path) -> None:
@@ -73,6 +75,7 @@ def _aim(point: str, count: Callable[[], None]) -> None:
     from infrastructure.state.redis import RedisStateStore as State
 
     places: dict[str, Callable[[], None]] = {
+        "nowhere": lambda: None,
         "job claimed": lambda: _after(
             State, "claim", count, lambda lease: lease and lease.job != ADMISSION
         ),
@@ -134,6 +137,8 @@ def _after_read_up_to(count: Callable[[], None]) -> None:
 def main() -> None:
     point, number, flag, module, *arguments = sys.argv[1:]
     sys.argv = [module, *arguments]
+    if "ORPHAN_S" in os.environ:
+        reconciler._ORPHAN_S = float(os.environ["ORPHAN_S"])
     _aim(point, _Countdown(int(number), Path(flag)))
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -80,7 +80,7 @@ def _child(rig: Rig) -> None:
     rig.finish()
 
 
-@scenario("worker asked to stop in the middle of a cell", GROUP, SLOW_PASS_S="2")
+@scenario("worker asked to stop in the middle of a cell", GROUP, SLOW_FRAMES_S="2")
 def _asked(rig: Rig) -> None:
     """A pass goes back at once, and not by the lease's expiry."""
     rig.start()

@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,9 @@ import redis
 from application.state import JobStates
 from domain.configuration import STAGES, ProcessingConfiguration
 from domain.errors import ResourceError
+from domain.grid import END, Cell, Plan
 from domain.pipeline import FINISHED, EventKind, PipelineState
+from tests.faults.broken_disk import BrokenDisk
 from tests.faults.cluster import DEADLINE_S, POLL_S, ROOT, Cluster, Program, children
 from tests.faults.stages import NAMES, install
 from tests.matches import results
@@ -67,6 +71,8 @@ class Rig:
     values: Mapping[str, Any] = field(default_factory=lambda: TRACKED)
     pipeline_id: str = ""
     kills: int = 0
+    may_leave: int = 0
+    disk: BrokenDisk | None = None
     started_at: float = field(default_factory=time.time)
     ended_at: float | None = None
     affected: dict[int, int] = field(default_factory=dict)
@@ -135,6 +141,35 @@ class Rig:
             if int(holder.rpartition(":")[2]) in {program.pid, *children(program.pid)}:
                 self.affected[job] = token
 
+    def affects_ready(self) -> None:
+        """So must every job that waits for a worker now."""
+        self.affected |= dict.fromkeys(self.cluster.jobs(self.pipeline_id).ready, 0)
+
+    def affects_troubled(self) -> None:
+        """So must every job that failed."""
+        for trouble in self.cluster.jobs(self.pipeline_id).troubles:
+            assert not trouble.dead, trouble
+            self.affected[trouble.job] = 0
+
+    @contextmanager
+    def supervised(self) -> Iterator[None]:
+        """Whatever dies is started again, as a supervisor of services does."""
+        over = threading.Event()
+        thread = threading.Thread(target=self._restart_the_dead, args=(over,))
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _restart_the_dead(self, over: threading.Event) -> None:
+        while not over.wait(0.5):
+            for program in self.cluster.programs:
+                if not program.alive:
+                    self.kills += 1
+                    program.start()
+
     def stall(self, program: Program) -> None:
         """SIGSTOP; the fault ends when its leases run out."""
         program.send(signal.SIGSTOP)
@@ -178,6 +213,20 @@ class Rig:
         self.check_nothing_held()
         self.check_recovery()
         self.check_leaks()
+
+    def finish_first(self) -> None:
+        """Wait for the end of the match; `finish` comes later."""
+        self._watch(DEADLINE_S)
+
+    def wait_for(self, *states: str) -> None:
+        self.cluster.wait(
+            lambda: self.cluster.record(self.pipeline_id), lambda found: found.state in states
+        )
+
+    def exports(self, plan: Plan) -> set[int]:
+        """The jobs that come after all others."""
+        ends = {Cell("export", END), Cell("slow", END)}
+        return {plan.job_of[cell].number for cell in ends}
 
     def _watch(self, limit_s: float) -> None:
         deadline = time.monotonic() + limit_s
@@ -238,16 +287,17 @@ class Rig:
             for entry in self.cluster.state.log(0, 10_000)
             if entry.event.pipeline_id == self.pipeline_id
         ]
-        cells = Counter(
-            event.cell for event in events if event.kind is EventKind.CELL_COMPLETED
+        keys = Counter(
+            (event.cell, event.key) for event in events if event.kind is EventKind.CELL_COMPLETED
         )
-        twice = {str(cell): count for cell, count in cells.items() if count > 1}
+        cells = {cell for cell, _ in keys}
+        twice = [str(cell) for (cell, _), count in keys.items() if count > 1]
         assert not twice, f"completed more than once: {twice}"
         ends = [event.kind.value for event in events if event.kind.value in ENDS]
         assert record
         if record.state is PipelineState.COMPLETED and "relay" not in self.running:
             plan = self.cluster.plan(self.pipeline_id)
-            assert set(cells) == set(plan.cells), f"unreported: {set(plan.cells) - set(cells)}"
+            assert cells == set(plan.cells), f"unreported: {set(plan.cells) - cells}"
             assert ends[-1] == "PipelineCompleted"
             assert ends.count("PipelineCompleted") == 1
 
@@ -274,9 +324,11 @@ class Rig:
         """No process, no file: only a killed process may leave one, for the collector."""
         assert not (still := self.cluster.stop_all()), f"still running: {still}"
         left = list((self.cluster.artifacts_folder / "tmp").iterdir())
-        assert len(left) <= self.kills, f"left in artifacts/tmp: {left}"
+        assert len(left) <= self.kills + self.may_leave, f"left in artifacts/tmp: {left}"
         old = [path for path in left if path.stat().st_mtime < self.started_at]
         assert not old
+        self.cluster.artifacts.clear_temporary(older_than_s=0)
+        assert not list((self.cluster.artifacts_folder / "tmp").iterdir())
         scratch = [path.name for path in self.cluster.tmp.iterdir() if path.name != "schedule"]
         assert len(scratch) <= self.kills, f"left in the temporary folder: {scratch}"
 

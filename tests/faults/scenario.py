@@ -23,6 +23,10 @@ class Scenario:
     video: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def title(self) -> str:
+        return f"{self.group}: {self.name}"
+
 
 SCENARIOS: dict[str, Scenario] = {}
 

@@ -1,6 +1,6 @@
 """Stages of another package, as the clusters under test have them: slow, and poisoned on demand.
 
-Environment variables drive them, so none of it is in a cell's key: SLOW_S and SLOW_PASS_S are
+Environment variables drive them, so none of it is in a cell's key: SLOW_S and SLOW_FRAMES_S are
 seconds of work in a cell, POISON names a file while which is there the middle cell kills its
 process, and SLOW_VERSION is the version of the stages in this process.
 """
@@ -27,14 +27,14 @@ _VERSION = int(os.environ.get("SLOW_VERSION", "1"))
 
 class _Pass(FramePass):
     def take(self, frames: Sequence[Frame]) -> None:
-        time.sleep(float(os.environ.get("SLOW_PASS_S", "0")) * len(frames) / 75)
+        time.sleep(float(os.environ.get("SLOW_FRAMES_S", "0")) * len(frames) / 75)
 
     def tables(self) -> Mapping[str, pa.Table]:
         return {}
 
 
 class SlowPassStage(FrameStage[StageOptions]):
-    """Sees the frames and leaves nothing; 75 frames, a segment, take SLOW_PASS_S."""
+    """Sees the frames and leaves nothing; 75 frames, a segment, take SLOW_FRAMES_S."""
 
     name: ClassVar[str] = "slow_pass"
     version: ClassVar[int] = _VERSION

@@ -1,7 +1,9 @@
 local key = prefix .. 'alone:' .. given.name
-if tonumber(call('GET', key) or 0) > now then
+local taken, holder = (call('GET', key) or '0'):match('^([%d.]+)|?(.*)$')
+if tonumber(taken) > now and (given.holder == '' or given.holder ~= holder) then
   return 0
 end
 even_when_full()
-call('SET', key, moment(now + given.seconds), 'EX', math.ceil(given.seconds))
+local text = moment(now + given.seconds) .. '|' .. given.holder
+call('SET', key, text, 'EX', math.max(1, math.ceil(given.seconds)))
 return 1

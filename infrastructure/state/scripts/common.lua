@@ -8,6 +8,8 @@
 --   done: told: ready:cpu: ready:gpu:ID   bitmaps over its jobs; told: its completion is in the log
 --   keys:ID tokens:ID  32 bytes a cell: its key; 8 bytes a job: the token of its last commit
 --   leases:ID          hash: job -> token|queue|holder
+--   frames:ID          hash: leased job -> frames reported
+--   story:ID           list: its last changes as msgpack
 --   troubles:ID        hash: job -> failures:losses:d(ead) or w(aiting) or -:queue:error
 --   stages:ID          set: the stages that have started in this attempt
 --   all, of:OWNER, in:STATE               zsets of pipelines in the order of submission
@@ -23,7 +25,7 @@ local given = cmsgpack.unpack(ARGV[5])
 local COUNTER, SLOTS, ACTIVE = prefix .. 'counter', prefix .. 'slots', prefix .. 'active'
 local OWNERS, EXPIRY, DELAYED = prefix .. 'owners', prefix .. 'expiry', prefix .. 'delayed'
 local LOG, READERS, ALL = prefix .. 'log', prefix .. 'readers', prefix .. 'all'
-local ADMISSION, RANK, BUSY = -1, 2 ^ 40, 2 ^ 38
+local ADMISSION, RANK, BUSY, STORY_LENGTH = -1, 2 ^ 40, 2 ^ 38, 1000
 
 if call('EXISTS', COUNTER) == 0 then
   return redis.error_reply('STATELOST the state is gone')
@@ -67,12 +69,20 @@ local function append(pipeline, events)
   end
   local number = call('INCRBY', COUNTER, #events) - #events
   local sequence = call('HINCRBY', of(pipeline, 'p'), 'sequence', #events) - #events
-  local trace = field(pipeline, 'traceparent', '')
+  local trace, change = field(pipeline, 'traceparent', ''), count(pipeline, 'changes')
+  local story = of(pipeline, 'story')
   for i, event in ipairs(events) do
+    local kind, cell, attempt, message, key = unpack(event)
+    if kind ~= 'CellCompleted' then
+      change = call('HINCRBY', of(pipeline, 'p'), 'changes', 1)
+      local told = {change, moment(now), kind, cell, tonumber(attempt), message, key}
+      call('RPUSH', story, cmsgpack.pack(told))
+    end
     call('XADD', LOG, whole(number + i) .. '-0', 'p', pipeline, 's', sequence + i,
-      't', moment(now), 'k', event[1], 'c', event[2], 'a', event[3], 'm', event[4],
-      'y', event[5], 'w', trace)
+      't', moment(now), 'k', kind, 'c', cell, 'a', attempt, 'm', message, 'y', key, 'w', trace,
+      'n', change)
   end
+  call('LTRIM', story, -STORY_LENGTH, -1)
 end
 
 -- Whether an owner's first queued pipeline may be admitted, and when it would be its turn.
@@ -160,6 +170,7 @@ local function end_lease(pipeline, job, token)
     return nil
   end
   call('HDEL', of(pipeline, 'leases'), job)
+  call('HDEL', of(pipeline, 'frames'), job)
   call('ZREM', EXPIRY, job .. ':' .. pipeline)
   call('HINCRBY', of(pipeline, 'p'), 'leased', -1)
   return queue
@@ -178,7 +189,9 @@ local function leave(pipeline, state, reason)
       set_trouble(pipeline, job, failures, losses, '-', queue, why)
     end
   end
-  call('DEL', of(pipeline, 'leases'), of(pipeline, 'ready:cpu'), of(pipeline, 'ready:gpu'))
+  for _, what in ipairs({'leases', 'frames', 'ready:cpu', 'ready:gpu'}) do
+    call('DEL', of(pipeline, what))
+  end
   call('HDEL', record, 'leased', 'delayed', 'finished_at')
   place(pipeline)
   call('ZREM', prefix .. 'queued:' .. field(pipeline, 'owner', ''), pipeline)

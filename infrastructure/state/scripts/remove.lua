@@ -9,6 +9,6 @@ if state then
   call('ZREM', prefix .. 'of:' .. field(pipeline, 'owner', ''), pipeline)
   call('ZREM', prefix .. 'in:' .. state, pipeline)
   forget_cells(pipeline)
-  call('DEL', of(pipeline, 'p'))
+  call('DEL', of(pipeline, 'p'), of(pipeline, 'story'))
 end
 return true

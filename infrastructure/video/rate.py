@@ -1,8 +1,7 @@
-"""Cutting the time line: segments that own frames, and which frames a lower rate keeps."""
+"""Which frames a lower rate keeps."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -19,41 +18,6 @@ class Timed(Protocol):
     @property
     def end_s(self) -> float:
         """Where the last frame ends."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A half-open stretch of time [start_s, end_s) that owns frames [first_frame, end_frame)."""
-
-    number: int
-    first_frame: int
-    end_frame: int
-    start_s: float
-    end_s: float
-
-    @property
-    def frame_count(self) -> int:
-        """How many frames the segment owns: at least one."""
-        return self.end_frame - self.first_frame
-
-
-def split(index: Timed, seconds: float = 20.0) -> list[Segment]:
-    """Cuts the whole time line every `seconds`.
-
-    Every frame is owned once. A stretch without frames is joined to the segment before it, so
-    segments follow each other without a gap and none is empty.
-    """
-    if not seconds > 0:
-        raise ValueError(f"segment length: expected seconds above 0, got {seconds}")
-    starts = np.arange(int(np.ceil(index.end_s / seconds)) or 1) * seconds
-    first = np.searchsorted(index.time_s, starts, side="left")
-    last = np.append(first[1:], len(index.time_s))
-    kept = np.flatnonzero(last > first)
-    ends = np.append(starts[kept[1:]], index.end_s)
-    return [
-        Segment(number, int(first[cut]), int(last[cut]), float(starts[cut]), float(end_s))
-        for number, (cut, end_s) in enumerate(zip(kept, ends, strict=True))
-    ]
 
 
 def kept_frames(index: Timed, target_fps: float | None) -> NDArray[np.bool_]:

@@ -1,0 +1,90 @@
+"""`footanalytics serve`: the service on one machine, without servers."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from domain.errors import InputError
+
+if TYPE_CHECKING:
+    from api.routes.parts import Parts
+    from infrastructure.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        default=Path("footanalytics-data"),
+        metavar="DIR",
+        help="state, artifacts and uploads (default: ./footanalytics-data)",
+    )
+    parser.add_argument(
+        "--videos",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a folder that videos may be in; may be repeated (default: ML_PIPELINE_VIDEO_ROOTS)",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, help="default: ML_PIPELINE_PORT, or 8000")
+    parser.add_argument(
+        "--processes", type=int, metavar="N", help="processes for the frames (default: one a core)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    import uvicorn
+
+    from api.main import create_app
+    from infrastructure.settings import Settings, adopt_env_file
+
+    if options.processes is not None and options.processes < 1:
+        raise InputError(f"--processes {options.processes}: legal are 1 and more")
+    for folder in options.videos:
+        if not folder.is_dir():
+            raise InputError(f"--videos {folder}: not a folder")
+    adopt_env_file()
+    settings = Settings.load()
+    processes = options.processes or len(os.sched_getaffinity(0))
+    with parts(options.dir, options.videos, settings, processes) as made:
+        port = options.port or settings.ml_pipeline_port
+        print(f"footanalytics: http://{options.host}:{port}/docs", file=sys.stderr)
+        level = settings.ml_pipeline_log_level
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)  # uvicorn stops by them and sends them once more
+        uvicorn.run(create_app(made), host=options.host, port=port, log_level=level)
+    return 0
+
+
+@contextmanager
+def parts(
+    folder: Path, videos: list[Path], settings: "Settings", processes: int
+) -> Iterator["Parts"]:
+    """The parts of a service that works in `folder`."""
+    from api.main import storage, workers
+    from api.routes.parts import Dependency, Parts
+    from infrastructure.bootstrap.serving import local_service
+
+    with local_service(folder, settings, processes) as local:
+        yield Parts(
+            local.state,
+            local.artifacts,
+            local.ledger,
+            local.service,
+            (
+                Dependency("storage", lambda: storage(local.artifacts)),
+                *workers(local.state),
+            ),
+            recover=lambda: None,
+            video_roots=tuple(path.absolute() for path in videos)
+            or settings.ml_pipeline_video_roots,
+            uploads=folder.absolute() / "uploads",
+        )

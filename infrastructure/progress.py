@@ -1,0 +1,220 @@
+"""`python -m infrastructure.progress`: progress of all matches on port 8765, for existing clients.
+
+One process at a time serves it, and on loopback only, because it asks nobody for a key. It ends by
+SIGTERM or SIGINT. Exit code 0 when it was told to stop, 1 when it cannot work, 2 when an option or
+a setting is wrong.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from application.state import StateStore
+from application.watch import Close, deliver
+from application.watchers import Watchers
+from domain.errors import (
+    ConfigurationError,
+    FootAnalyticsError,
+    InputError,
+    ResourceError,
+    UnknownPipelineError,
+)
+
+_log = logging.getLogger(__name__)
+PORT = 8765
+LOCK_S = 15.0
+_LOCK = "progress-port"
+_CLOSING_S = 5.0
+_LOCAL_PAGES = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
+_PIPELINE = re.compile(r"[0-9a-f]{32}")
+
+
+@asynccontextmanager
+async def serving(
+    watchers: Watchers, host: str = "127.0.0.1", port: int = PORT
+) -> AsyncIterator[int]:
+    """Serve `watchers` while the body runs; gives the port, for which 0 means any.
+
+    Raises:
+        ConfigurationError: `host` is not the loopback.
+        ResourceError: the port is taken.
+    """
+    refuse_beyond_loopback(host)
+
+    async def handle(connection: ServerConnection) -> None:
+        await _handle(watchers, connection)
+
+    try:
+        server = await serve(
+            handle,
+            host,
+            port,
+            origins=[None, _LOCAL_PAGES],
+            compression=None,
+            close_timeout=_CLOSING_S,
+            server_header=None,
+        )
+    except OSError as error:
+        raise ResourceError(f"{host}:{port} cannot be listened on ({error.strerror})") from error
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+def refuse_beyond_loopback(host: str) -> None:
+    """Raises ConfigurationError where other machines would reach it."""
+    with contextlib.suppress(ValueError):
+        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
+            return
+    raise ConfigurationError(
+        f"--host {host}: this port asks for no key and listens on loopback only: "
+        "use 127.0.0.1, and from other machines the API's /api/v1/pipeline/ID/progress"
+    )
+
+
+async def _handle(watchers: Watchers, connection: ServerConnection) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        end = await _watch(watchers, connection)
+        if end is not None:
+            await connection.close(end, end.reason)
+
+
+async def _watch(watchers: Watchers, connection: ServerConnection) -> Close | None:
+    assert connection.request
+    try:
+        pipeline_id, after = _asked(connection.request.path)
+        async with watchers.watching(pipeline_id, after) as watch:
+            return await deliver(watch, watchers.heartbeat_s, connection.send, _gone(connection))
+    except UnknownPipelineError:
+        return Close.NO_SUCH_PIPELINE
+    except InputError:
+        return Close.BAD_REQUEST
+    except ResourceError:
+        return Close.TRY_LATER
+
+
+def _asked(path: str) -> tuple[str | None, int | None]:
+    """The pipeline and the last change known, of the query."""
+    query = parse_qs(urlsplit(path).query, keep_blank_values=True)
+    pipeline_id, after = (query.get(name, [None])[0] for name in ("pipeline_id", "after"))
+    if pipeline_id is not None and not _PIPELINE.fullmatch(pipeline_id):
+        raise UnknownPipelineError(f"there is no pipeline {pipeline_id}")
+    if after is None:
+        return pipeline_id, None
+    if pipeline_id is None or not after.isdecimal() or len(after) > 15:
+        raise InputError("after: the last sequence seen of one pipeline_id")
+    return pipeline_id, int(after)
+
+
+async def _gone(connection: ServerConnection) -> None:
+    """Waits until the client is gone; what it says is not looked at."""
+    async for _ in connection:
+        pass
+
+
+@dataclass(frozen=True)
+class Place:
+    """The right to serve: one process at a time has it, as the state says."""
+
+    state: StateStore
+    holder: str
+    seconds: float = LOCK_S
+
+    def take(self) -> None:
+        """Wait as long as a process that died may still have it.
+
+        Raises:
+            ResourceError: another one has it.
+        """
+        until = time.monotonic() + self.seconds + 1
+        while not self.state.alone(_LOCK, self.seconds, self.holder):
+            if time.monotonic() > until:
+                raise ResourceError("another process serves the progress port: stop that one first")
+            time.sleep(0.5)
+
+    async def keep(self) -> None:
+        """Ends when it is lost, as after a long pause of this process."""
+        while True:
+            await asyncio.sleep(self.seconds / 3)
+            try:
+                if not await asyncio.to_thread(self.state.alone, _LOCK, self.seconds, self.holder):
+                    return
+            except ResourceError as error:  # then nobody else gets it either
+                _log.warning("%s", error)
+
+    def leave(self) -> None:
+        with contextlib.suppress(ResourceError):
+            self.state.alone(_LOCK, 0, self.holder)
+
+
+async def run(watchers: Watchers, place: Place, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ResourceError: the port is taken, or the place is lost to another process.
+    """
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(watchers, host, port) as bound:
+        _log.info("progress on ws://%s:%d", host, bound)
+        tasks = [asyncio.ensure_future(each) for each in (stop.wait(), place.keep())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+    if not stop.is_set():
+        raise ResourceError("another process has taken over the progress port")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("python -m infrastructure.progress", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--port", type=int, default=PORT)
+    given = parser.parse_args(arguments)
+    try:
+        refuse_beyond_loopback(given.host)
+        _work(given.host, given.port)
+    except FootAnalyticsError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _work(host: str, port: int) -> None:
+    from infrastructure.bootstrap import (
+        cluster as bootstrap,
+    )  # heavy, and not needed by who only serves
+    from infrastructure.settings import Settings
+
+    settings = Settings.load()
+    logging.basicConfig(
+        level=settings.ml_pipeline_log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
+    )
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+    cluster = bootstrap.connect(settings)
+    place = Place(cluster.state, f"{socket.gethostname()}:{os.getpid()}")
+    place.take()
+    try:
+        watchers = Watchers(cluster.state, cluster.artifacts)
+        asyncio.run(run(watchers, place, host, port))
+    finally:
+        place.leave()
+        cluster.state.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

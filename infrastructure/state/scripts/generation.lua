@@ -1,1 +1,0 @@
-return math.floor(tonumber(call('GET', COUNTER)) / 2 ^ 32)

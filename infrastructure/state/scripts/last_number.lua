@@ -1,0 +1,1 @@
+return tonumber(call('GET', COUNTER))
