@@ -1,6 +1,6 @@
 # The two commands of the README are `make demo` and `make test`; each does all its set-up.
 BIN := .venv/bin
-.PHONY: demo test check format coverage benchmark servers lock clean
+.PHONY: demo test check format coverage benchmark faults servers lock clean
 
 demo: .venv/.ready
 	$(BIN)/footanalytics demo
@@ -24,6 +24,10 @@ coverage: .venv/.ready
 
 benchmark: .venv/.ready
 	$(BIN)/pytest -m benchmark tests/test_performance.py
+
+# Every scenario of the fault matrix with real processes, about half an hour.
+faults: .venv/.ready
+	$(BIN)/python -m tests.faults.matrix --report docs/reliability.md
 
 # A real Redis for the state, one for Celery's messages, and Pulsar: in ./servers, until Ctrl-C.
 servers: .venv/.ready

@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": "score against truth: detection, pitch, match or events",
     "train": "train a shipped model again: detector or pitch",
     "bench": "measure speed, as ratios with the ceilings beside it",
+    "keys": "make, list, replace or end API keys, where the service keeps its data",
     "doctor": "check everything that a run or a cluster needs, a line each",
 }
 

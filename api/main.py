@@ -14,10 +14,14 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.types import Scope
 
 from api.problems import handle_errors
-from api.routes import health, pictures, pipelines, results, submissions, uploads
-from api.routes.limits import BODY_BYTES, BodyLimit
+from api.routes import health, pictures, pipelines, results, submissions, tickets, uploads
+from api.routes.limits import BODY_BYTES, BODY_PATIENCE_S, BodyLimit
 from api.routes.parts import UPLOAD_BYTES, Dependency, Parts
 from api.schemas.documented import document
+from api.security import audit
+from api.security.gate import Gate
+from api.security.guard import Guard, Rules
+from api.security.origins import CrossOrigin
 from domain.errors import FootAnalyticsError, ResourceError, StateLostError
 from domain.grid import Queue
 
@@ -30,7 +34,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _ROUTERS = [
-    module.router for module in (submissions, uploads, pipelines, results, pictures, health)
+    module.router
+    for module in (submissions, uploads, pipelines, results, pictures, tickets, health)
 ]
 _CHECKS_AT_ONCE = 16
 """Threads of their own: checks that hang must not keep requests waiting."""
@@ -46,9 +51,15 @@ def create_app(parts: Parts | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with ExitStack() as stack:
             app.state.parts = parts or await run_in_threadpool(stack.enter_context, cluster_parts())
+            made = app.state.parts
+            audit.prepare()
+            app.state.guard = Guard(made.rules, made.artifacts, made.state)
             app.state.pictures = CapacityLimiter(pictures.AT_ONCE)
             app.state.checks = CapacityLimiter(_CHECKS_AT_ONCE)
-            yield
+            try:
+                yield
+            finally:
+                await app.state.guard.close()
 
     app = FastAPI(
         title="FootAnalytics", version=health.code_version(), lifespan=lifespan, redoc_url=None
@@ -56,7 +67,9 @@ def create_app(parts: Parts | None = None) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router)
     handle_errors(app, _recover)
-    app.add_middleware(BodyLimit, limit_of=_limit_of)
+    app.add_middleware(BodyLimit, limit_of=_limit_of, patience_s=BODY_PATIENCE_S)
+    app.add_middleware(Gate)
+    app.add_middleware(CrossOrigin)  # the last added is the first asked
     app.openapi = lambda: document(app, _ROUTERS)  # type: ignore[method-assign]
     return app
 
@@ -102,6 +115,7 @@ def cluster_parts() -> Iterator[Parts]:
             rebuild,
             settings.ml_pipeline_video_roots,
             root / "uploads" if root else None,
+            rules=Rules.of(settings, settings.redis_url),
         )
     finally:
         cluster.state.close()

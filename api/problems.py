@@ -22,11 +22,13 @@ from domain.errors import (
     TransitionError,
     UnknownPipelineError,
 )
+from infrastructure.settings import masked
 
 _log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _LONGEST_VALUE = 200
 _RETRY_S = 2
+_QUEUE_S = 60
 _AWAY = "the service cannot reach what it needs: try again later; GET /health says what is missing"
 _KINDS: tuple[tuple[type[FootAnalyticsError], int, str], ...] = (
     (UnknownPipelineError, 404, "unknown-pipeline"),
@@ -100,7 +102,7 @@ def problem(
         type=f"urn:footanalytics:problem:{kind}",
         title=HTTPStatus(status).phrase,
         status=status,
-        detail=_printable(detail),
+        detail=_printable(masked(detail)),
         instance=_printable(path),
         errors=list(errors) if errors else None,
     )
@@ -121,7 +123,8 @@ def _ours(request: Request, error: Exception) -> Response:
 
 def _own(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)
-    headers = {"Retry-After": str(_RETRY_S)} if error.status == 503 else None
+    wait_s = {429: _QUEUE_S, 503: _RETRY_S}.get(error.status)
+    headers = {"Retry-After": str(wait_s)} if wait_s else None
     errors = [error.wrong] if error.wrong else None
     path, detail = request.url.path, str(error)
     return problem(path, error.status, error.kind, detail, errors=errors, headers=headers)
@@ -183,7 +186,9 @@ def _unforeseen(request: Request, error: Exception) -> Response:
 
 
 def _plain(value: Any) -> Any:
-    """The value as far as JSON can carry it, and not at any length."""
+    """The value as far as JSON can carry it, not at any length, and without what is secret."""
+    if isinstance(value, str) and "://" in value:
+        value = masked(value)
     text = json.dumps(value, default=repr)
     if len(text) > _LONGEST_VALUE:
         return text[:_LONGEST_VALUE] + "..."

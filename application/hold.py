@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from application.instruments import NONE, Instruments
 from application.state import Lease, StateStore
 from domain.errors import LeaseError, ResourceError, StoppedError
 
@@ -54,12 +55,14 @@ class Renewer:
         limit_s: float,
         on_overdue: Callable[[Lease], None],
         stopping: Callable[[], bool],
+        instruments: Instruments = NONE,
     ) -> None:
         self._state = state
         self._seconds = seconds
         self._limit_s = limit_s
         self._on_overdue = on_overdue
         self._stopping = stopping
+        self._instruments = instruments
         self._held: Hold | None = None
         self._thread: threading.Thread | None = None
 
@@ -95,7 +98,10 @@ class Renewer:
         try:
             if self._state.renew(hold.lease, self._seconds):
                 hold.extend(self._seconds, asked_at=asked_at)
+                self._instruments.renewal("renewed")
             elif self._held is hold:
                 hold.end()
+                self._instruments.renewal("ended")
         except ResourceError as error:  # the store is away: the lease lasts as long as it lasts
             _log.warning("lease not renewed: %s", error)
+            self._instruments.renewal("unanswered")

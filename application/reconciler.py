@@ -9,6 +9,7 @@ import msgspec
 
 from application import records
 from application.admission import servable
+from application.instruments import NONE, Instruments
 from application.ledger import Ledger
 from application.match import Matches, PlanDocument, restored
 from application.ports import ArtifactStore
@@ -50,6 +51,7 @@ class Reconciler:
         invite: Invite,
         waiting: Waiting,
         match_limit_s: float,
+        instruments: Instruments = NONE,
     ) -> None:
         self._state = state
         self._artifacts = artifacts
@@ -58,6 +60,7 @@ class Reconciler:
         self._invite = invite
         self._waiting = waiting
         self._match_limit_s = match_limit_s
+        self._instruments = instruments
         self._completed = -1
         self._settled: set[tuple[str, int, PipelineState]] = set()
         self._orphaned_since: dict[str, float] = {}
@@ -148,7 +151,9 @@ class Reconciler:
         if kept is None or kept.state == record.state:
             return
         try:
-            settle(record.pipeline_id, self._state, self._ledger, self._matches)
+            settle(
+                record.pipeline_id, self._state, self._ledger, self._matches, self._instruments
+            )
         except (ArtifactError, LeaseError, VersionError) as error:
             _log.warning("pipeline %s: its end is not written down: %s", record.pipeline_id, error)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from application.instruments import NONE, Instruments
 from application.ledger import Ledger
 from application.match import restored
 from application.state import PipelineRecord, Priority, StateStore
@@ -18,12 +19,18 @@ class Service:
     """Each change is in the state and on storage before the call returns."""
 
     def __init__(
-        self, state: StateStore, ledger: Ledger, invite: Invite, clock: Callable[[], float]
+        self,
+        state: StateStore,
+        ledger: Ledger,
+        invite: Invite,
+        clock: Callable[[], float],
+        instruments: Instruments = NONE,
     ) -> None:
         self._state = state
         self._ledger = ledger
         self._invite = invite
         self._clock = clock
+        self._instruments = instruments
 
     def submit(
         self,
@@ -39,14 +46,14 @@ class Service:
         Raises:
             InputError: the key was used for another configuration.
         """
-        pipeline = Pipeline.submit(_identity(owner, idempotency_key), configuration)
+        pipeline = Pipeline.submit(identity_of(owner, idempotency_key), configuration)
         record = PipelineRecord(
             pipeline.pipeline_id,
             configuration.model_dump_json(exclude_defaults=True),
             owner=owner,
             priority=priority,
             submitted_at=self._clock(),
-            traceparent=traceparent or _traceparent(),
+            traceparent=self._instruments.trace(pipeline.pipeline_id, traceparent),
         )
         first = self._ledger.keep_first(record)
         if first.configuration != record.configuration:
@@ -55,6 +62,8 @@ class Service:
             )
         kept = self._state.submit(first, pipeline.pull_events())
         self._invite("cpu", kept.priority, 1)
+        if first == record:
+            self._instruments.submitted(kept)
         return kept
 
     def cancel(self, pipeline_id: str) -> PipelineRecord:
@@ -69,7 +78,9 @@ class Service:
             return record
         pipeline = restored(record)
         pipeline.cancel()
-        return self._move(pipeline)
+        record = self._move(pipeline)
+        self._instruments.ended(record)
+        return record
 
     def retry(self, pipeline_id: str) -> PipelineRecord:
         """Queue a failed or cancelled pipeline again; what is done stays done.
@@ -119,12 +130,8 @@ class Service:
         return record
 
 
-def _identity(owner: str, idempotency_key: str) -> str:
+def identity_of(owner: str, idempotency_key: str) -> str:
+    """The id of what the owner submits with that key; without a key it is new each time."""
     if not idempotency_key:
         return uuid.uuid4().hex
     return uuid.uuid5(uuid.NAMESPACE_URL, f"footanalytics/{owner}/{idempotency_key}").hex
-
-
-def _traceparent() -> str:
-    """A W3C trace context of its own for a match that came without one."""
-    return f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"

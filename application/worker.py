@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from application import retry
 from application.admission import Admitter
 from application.hold import Hold, Renewer
+from application.instruments import NONE, Instruments
 from application.ledger import Ledger
 from application.match import Matches, OpenMatch
 from application.ports import Checkpoint, Observer
@@ -55,6 +56,7 @@ class Worker:
         renewer: Renewer,
         invite: Invite,
         observer: Observer,
+        instruments: Instruments = NONE,
     ) -> None:
         self._state = state
         self._ledger = ledger
@@ -64,6 +66,7 @@ class Worker:
         self._renewer = renewer
         self._invite = invite
         self._observer = observer
+        self._instruments = instruments
         self._told: set[tuple[str, int, str]] = set()
 
     def take(self, queue: Queue) -> bool:
@@ -74,7 +77,8 @@ class Worker:
             return False
         with self._renewer.holding(lease) as hold:
             try:
-                self._do(hold)
+                with self._instruments.job(lease, queue):
+                    self._do(hold)
             except (StoppedError, VersionError) as error:
                 _log.info("%s goes back: %s", _name(lease), error)
                 self._state.give_back(lease)
@@ -107,6 +111,7 @@ class Worker:
         if match is None:
             return
         task = Task(self._state, match, hold.lease)
+        self._instruments.opened(task)
         try:
             self._tell_started(task)
             kept = task.keep(self._make(task, hold))
@@ -115,7 +120,9 @@ class Worker:
             raise
         except LostCellError as error:
             _log.warning("%s: %s", _name(hold.lease), error)
-            task.reopen(Cell(error.stage, error.segment))
+            lost = Cell(error.stage, error.segment)
+            self._instruments.reopened(lost)
+            task.reopen(lost)
             self._tell(hold.lease, {"gpu": 1, "cpu": 1})
         except Exception as error:  # the task's edge: a stage's own fault becomes the job's
             reason = as_ours(error, task.job)
@@ -187,20 +194,28 @@ class Worker:
 
     def _ended(self, lease: Lease, progress: Progress) -> None:
         if progress.state in FINISHED:
-            settle(lease.pipeline_id, self._state, self._ledger, self._matches)
+            settle(lease.pipeline_id, self._state, self._ledger, self._matches, self._instruments)
 
     def _report(self, lease: Lease, error: FootAnalyticsError, delay: float | None) -> None:
+        self._instruments.failed(error, again=delay is not None)
         again = "given up" if delay is None else f"again in {delay:.1f} s"
         _log.warning("%s failed, %s: %s", _name(lease), again, one_line(error))
 
 
-def settle(pipeline_id: str, state: StateStore, ledger: Ledger, matches: Matches) -> None:
+def settle(
+    pipeline_id: str,
+    state: StateStore,
+    ledger: Ledger,
+    matches: Matches,
+    instruments: Instruments = NONE,
+) -> None:
     """Write down on storage how a finished pipeline ended, and what it left."""
     record = state.pipeline(pipeline_id)
     if record and record.state in FINISHED:
         if record.state is PipelineState.COMPLETED:
             ledger.keep_results(pipeline_id, matches.open(pipeline_id).engine.files())
         ledger.keep(record)
+        instruments.ended(record)
 
 
 def _name(lease: Lease) -> str:

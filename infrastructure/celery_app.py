@@ -54,7 +54,7 @@ def _configuration() -> Mapping[str, Any]:
             "socket_keepalive": True,
             "health_check_interval": 10,
         },
-        "task_queues": [kombu.Queue(name) for name in ("cpu", "gpu")],
+        "task_queues": [_queue(name) for name in ("cpu", "gpu")],
         "task_default_queue": "cpu",
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
@@ -71,6 +71,11 @@ def _configuration() -> Mapping[str, Any]:
             "collect": _every(600, COLLECT),
         },
     }
+
+
+def _queue(name: str) -> kombu.Queue:
+    """A queue that gets only what is sent to its own name; Celery would bind both to the default."""
+    return kombu.Queue(name, kombu.Exchange(name), routing_key=name)
 
 
 def _every(seconds: float, task: str) -> Mapping[str, Any]:
@@ -140,6 +145,9 @@ def _tell_children(instance: Any, **_: Any) -> None:
     """What the parent knows and its children, forked or spawned, must know too."""
     os.environ[_QUEUES] = ",".join(instance.app.amqp.queues.consume_from)
     os.environ[_STOP] = str(Path(tempfile.gettempdir()) / f"footanalytics-stop-{uuid.uuid4().hex}")
+    os.environ[_PROCESSES] = "1" if _Process.early else str(instance.concurrency)
+    if _Process.early:
+        _Process.get().heart.start()
 
 
 @signals.worker_init.connect

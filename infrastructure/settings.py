@@ -36,6 +36,20 @@ def _split(text: Any) -> Any:
     return tuple(Path(part).expanduser().absolute() for part in parts if part)
 
 
+def _split_words(text: Any) -> Any:
+    return tuple(filter(None, map(str.strip, text.split(",")))) if isinstance(text, str) else text
+
+
+def _origins(given: tuple[str, ...]) -> tuple[str, ...]:
+    """As browsers send them: scheme, host, and the port where it is not the scheme's own."""
+    for origin in given:
+        parts = urlsplit(origin)
+        plain = f"{parts.scheme}://{parts.netloc}" == origin and "@" not in parts.netloc
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not plain:
+            raise ValueError("origins such as https://host:port without a path, parted by commas")
+    return given
+
+
 def _lower(text: Any) -> Any:
     return text.lower() if isinstance(text, str) else text
 
@@ -88,6 +102,24 @@ class Settings(BaseSettings):
     )
     ml_pipeline_max_per_client: Annotated[int, Ge(1)] = Field(
         8, description="matches of one client that run at the same time"
+    )
+    ml_pipeline_max_queued_per_client: Annotated[int, Ge(1)] = Field(
+        500, description="matches of one client that wait; more are refused"
+    )
+    ml_pipeline_require_keys: Annotated[Literal["auto", "always"], BeforeValidator(_lower)] = Field(
+        "auto", description="auto: programs on this machine need no API key; always: everybody does"
+    )
+    ml_pipeline_allowed_origins: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_split_words), AfterValidator(_origins)
+    ] = Field((), description="web pages of other hosts that may use the service, parted by commas")
+    ml_pipeline_requests_per_minute: Annotated[int, Ge(1)] = Field(
+        3000, description="requests of one API key in a minute"
+    )
+    ml_pipeline_submissions_per_minute: Annotated[int, Ge(1)] = Field(
+        120, description="matches and uploads of one API key in a minute"
+    )
+    ml_pipeline_model_dir: Path | None = Field(
+        None, description="folder of networks that clients may name as model_name; empty: none"
     )
     redis_url: _RedisAddress = Field(
         "redis://127.0.0.1:6379/0", repr=False, description="the state's Redis (rediss:// for TLS)"
@@ -233,7 +265,11 @@ def allowed_path(path: str, roots: Sequence[Path]) -> Path:
     Raises:
         InputError: it is not there, or lies elsewhere; then nothing tells whether it is there.
     """
-    shown = _printable(path) or "(an empty path)"
+    shown = _printable(masked(path)) or "(an empty path)"
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
+        raise InputError(
+            f"{shown}: addresses are not opened: put the file into an allowed folder, or upload it"
+        )
     if not roots:
         raise InputError(
             f"{shown}: no path is allowed because ML_PIPELINE_VIDEO_ROOTS is empty: "

@@ -70,6 +70,24 @@ def test_damage_without_keyframes_is_the_same_in_any_segments(tmp_path: Path) ->
         assert files.hashes(files.joined(open_source(path), cuts)) == files.hashes(straight)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".ts", ".mkv"])
+def test_a_damaged_keyframe_is_the_same_in_any_segments(suffix: str, tmp_path: Path) -> None:
+    """Frames after it are built on what came before it, so no stretch may start at it."""
+    whole = files.small(tmp_path / f"whole{suffix}", g="12", sc_threshold="0")
+    data = bytearray(whole.read_bytes())
+    (part,) = open_source(whole).parts
+    assert part.index.key[24]
+    place = int(part.index.packets.pos[part.index.packet[24]])
+    data[place + 400 : place + 900] = np.random.default_rng(3).bytes(500)
+    path = tmp_path / f"broken{suffix}"
+    path.write_bytes(data)
+    opened = open_source(path)
+    straight = list(opened.decode(0, opened.index.frame_count))
+    assert files.hashes(straight[12:]) != files.hashes(open_source(whole).decode(12, files.SMALL))
+    for cuts in ([26, 30], [25], [28, 40]):
+        assert files.hashes(files.joined(open_source(path), cuts)) == files.hashes(straight)
+
+
 def test_a_file_cut_short_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     """With the header in front, the frames before the cut are there, and a note says so."""
     whole = files.encode(tmp_path / "whole.mp4", preset="veryfast", g="25")

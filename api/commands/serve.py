@@ -71,6 +71,7 @@ def parts(
     """The parts of a service that works in `folder`."""
     from api.main import storage, workers
     from api.routes.parts import Dependency, Parts
+    from api.security.guard import Rules
     from infrastructure.bootstrap.serving import local_service
 
     with local_service(folder, settings, processes) as local:
@@ -87,4 +88,5 @@ def parts(
             video_roots=tuple(path.absolute() for path in videos)
             or settings.ml_pipeline_video_roots,
             uploads=folder.absolute() / "uploads",
+            rules=Rules.of(settings),
         )

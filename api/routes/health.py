@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 from fastapi import APIRouter, Request, Response
 
+from api.routes.access import Reading, caller_of
 from api.routes.parts import Dependency, TheParts
 from api.schemas.documented import problems
 from api.schemas.service import Alive, DependencyHealth, Health, Version
@@ -48,7 +49,7 @@ async def health(request: Request, parts: TheParts, response: Response) -> Healt
 
 
 @router.get("/version", summary="What runs here?", responses=problems(503))
-def what_runs(parts: TheParts) -> Version:
+def what_runs(parts: TheParts, _: Reading) -> Version:
     """The code, the stages, the models and, of live workers, the backends."""
     return Version(
         version=code_version(),
@@ -72,6 +73,8 @@ async def _health(
     found = await asyncio.gather(
         *(_checked(each, request.app.state.checks) for each in dependencies)
     )
+    if not caller_of(request).may("read"):  # names and yes or no are enough for strangers
+        found = [each.model_copy(update={"detail": ""}) for each in found]
     status = "ready" if all(each.ok for each in found) else "degraded"
     if any(each.required and not each.ok for each in found):
         status, response.status_code = "failing", 503

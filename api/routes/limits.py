@@ -1,21 +1,32 @@
-"""Bodies are limited in size: by what their header promises and by what really comes."""
+"""Bodies are limited: in size, by what their header promises and by what comes, and in time."""
 
+import asyncio
 from collections.abc import Callable
 
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import problem
+from api.problems import ProblemError, problem
 
 BODY_BYTES = 1 << 20
+BODY_PATIENCE_S = 30.0
+_SLOWEST = 16 << 10
+"""Bytes a second that a body comes with, on average; who feeds drops holds a connection for it."""
 
 
 class BodyLimit:
-    """Refuses longer bodies with 413; `limit_of` says how long one for a path may be."""
+    """Refuses longer bodies with 413 and slower ones with 408.
 
-    def __init__(self, app: ASGIApp, limit_of: Callable[[Scope], int]) -> None:
+    `limit_of` says how long one for a path may be. After `patience_s`, in which anything goes, a
+    body must have come with 16 KiB a second, and no piece of it may take longer.
+    """
+
+    def __init__(
+        self, app: ASGIApp, limit_of: Callable[[Scope], int], patience_s: float = BODY_PATIENCE_S
+    ) -> None:
         self._app = app
         self._limit_of = limit_of
+        self._patience_s = patience_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -28,21 +39,39 @@ class BodyLimit:
             response = problem(scope["path"], 413, "content-too-large", text)
             await response(scope, receive, send)
             return
-        await self._app(scope, _counting(receive, limit), send)
+        await self._app(scope, _Body(receive, limit, self._patience_s).next, send)
 
 
-def _counting(receive: Receive, limit: int) -> Receive:
-    received = 0
+class _Body:
+    """A request's body on its way; once it is whole, what comes is no longer looked at."""
 
-    async def counted() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > limit:
-            raise HTTPException(413, _refusal(limit))
+    def __init__(self, receive: Receive, limit: int, patience_s: float) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._patience_s = patience_s
+        self._received = 0
+        self._began = 0.0
+        self._whole = False
+
+    async def next(self) -> Message:
+        if self._whole:
+            return await self._receive()
+        message = await self._in_time()
+        self._received += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        if self._received > self._limit:
+            raise HTTPException(413, _refusal(self._limit))
         return message
 
-    return counted
+    async def _in_time(self) -> Message:
+        now = asyncio.get_running_loop().time()
+        self._began = self._began or now
+        due = self._began + self._patience_s + self._received / _SLOWEST
+        try:
+            async with asyncio.timeout_at(min(due, now + self._patience_s)):
+                return await self._receive()
+        except TimeoutError:
+            raise ProblemError(408, "too-slow", "the body came too slowly: send it again") from None
 
 
 def _refusal(limit: int) -> str:

@@ -1,13 +1,14 @@
 """What the routes work with; whoever runs the application fills it in."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.security.guard import Rules
 from application.ledger import Ledger
 from application.ports import ArtifactStore
 from application.queries import Queries
@@ -47,6 +48,7 @@ class Parts:
     video_roots: Sequence[Path] = ()
     uploads: Path | None = None
     upload_bytes: int = UPLOAD_BYTES
+    rules: Rules = field(default_factory=Rules)
 
     @cached_property
     def queries(self) -> Queries:

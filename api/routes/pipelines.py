@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.routes.access import Operating, Reading
+from api.routes.access import Operating, Reading, Submitting, owner_seen_by
 from api.routes.parts import PipelineId, TheParts
 from api.schemas.documented import problems
 from api.schemas.status import Status
@@ -19,14 +19,15 @@ router = APIRouter(prefix="/api/v1", tags=["matches"])
 def pipelines(
     request: Request,
     parts: TheParts,
-    _: Reading,
+    caller: Reading,
     owner: Annotated[str | None, Query(max_length=200)] = None,
     state: PipelineState | None = None,
     offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Pipelines:
     """The matches, the latest submission first."""
-    found, more = parts.queries.pipelines(owner, state, offset, limit)
+    seen = owner_seen_by(caller, owner)
+    found, more = parts.queries.pipelines(seen, state, offset, limit)
     given = {**request.query_params, "offset": offset + limit}
     return Pipelines(
         pipelines=[Pipeline.of(record) for record in found],
@@ -58,7 +59,7 @@ def status(
     summary="Stop a match",
     responses=problems(404, 409, 503),
 )
-def cancel(pipeline_id: PipelineId, parts: TheParts, _: Operating) -> Pipeline:
+def cancel(pipeline_id: PipelineId, parts: TheParts, _: Submitting) -> Pipeline:
     """Stop it; what is done is kept for a retry. Cancelling once more changes nothing."""
     return Pipeline.of(parts.service.cancel(pipeline_id))
 
@@ -69,7 +70,7 @@ def cancel(pipeline_id: PipelineId, parts: TheParts, _: Operating) -> Pipeline:
     summary="Try a failed or cancelled match again",
     responses=problems(404, 409, 503),
 )
-def retry(pipeline_id: PipelineId, parts: TheParts, _: Operating) -> Pipeline:
+def retry(pipeline_id: PipelineId, parts: TheParts, _: Submitting) -> Pipeline:
     """Queue it again; what is done stays done."""
     return Pipeline.of(parts.service.retry(pipeline_id))
 

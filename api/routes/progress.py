@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from api.routes.access import Reading
+from api.routes.access import Reading, watching
 from api.routes.parts import Parts, PipelineId, known_id
 from api.schemas.documented import problems
 from application.watch import Close, Watch, deliver
@@ -53,6 +53,7 @@ async def _watch(websocket: WebSocket, pipeline_id: str, after: str | None) -> C
     watchers = watchers_of(websocket.app)
     known = None if after is None else int(after)
     try:
+        await watching(websocket, known_id(pipeline_id))
         async with watchers.watching(known_id(pipeline_id), known) as watch:
             return await deliver(watch, watchers.heartbeat_s, websocket.send_text, _gone(websocket))
     except UnknownPipelineError:

@@ -5,13 +5,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Header, Response
 
-from api.problems import refused
-from api.routes.access import Submitting
+from api.problems import ProblemError, refused
+from api.routes.access import Caller, Submitting
 from api.routes.parts import Parts, TheParts
 from api.routes.uploads import SCHEME, uploaded_path
 from api.schemas.documented import problems
 from api.schemas.submission import EXAMPLE, TWO_HALVES, Links, Pipeline, Submission
+from api.security.models import allowed_model
+from application.service import identity_of
+from domain.configuration import ProcessingConfiguration
 from domain.errors import ConfigurationError, InputError
+from domain.pipeline import PipelineState
 
 router = APIRouter(prefix="/api/v1", tags=["submit"])
 _EXAMPLES = {
@@ -52,10 +56,11 @@ def process_video(
 ) -> Pipeline:
     """Queue a match. What is answered has been kept: no failure of a server loses it."""
     _refuse_unknown_stages(submission)
-    _refuse_foreign_models(submission)
     paths = tuple(str(_real_path(path, parts)) for path in submission.video_path)
+    configuration = _with_allowed_models(submission.configuration(paths), parts)
+    _refuse_full_queue(parts, caller, key)
     record = parts.service.submit(
-        submission.configuration(paths),
+        configuration,
         owner=caller.owner,
         priority=submission.priority,
         idempotency_key=key,
@@ -89,11 +94,33 @@ def _refuse_unknown_stages(submission: Submission) -> None:
             raise refused(field, name, ConfigurationError(text))
 
 
-def _refuse_foreign_models(submission: Submission) -> None:
-    """Raises ProblemError for a model that is named by a path: only the operator's are used."""
+def _with_allowed_models(
+    configuration: ProcessingConfiguration, parts: Parts
+) -> ProcessingConfiguration:
+    """Raises ProblemError for a model that is not the operator's."""
+    stages = configuration.stage_configs
     for stage in ("player_detection", "pitch_observation"):
-        name = getattr(submission.stage_configs, stage).model_name
-        if name and Path(name).name != name:
+        options = getattr(stages, stage)
+        if options.model_name:
             field = f"stage_configs.{stage}.model_name"
-            text = f"{field}: {name[:200]}: give the bare name of a model that the service has"
-            raise refused(field, name, InputError(text))
+            try:
+                model = allowed_model(options.model_name, parts.rules.models)
+            except InputError as error:
+                text = InputError(f"{field}: {error}")
+                raise refused(field, options.model_name, text) from error
+            named = options.model_copy(update={"model_name": model})
+            stages = stages.model_copy(update={stage: named})
+    return configuration.model_copy(update={"stage_configs": stages})
+
+
+def _refuse_full_queue(parts: Parts, caller: Caller, key: str) -> None:
+    """Raises ProblemError where the owner has too many waiting, but for one that is there already.
+
+    Whoever submits several at the same moment may get a few more.
+    """
+    if not caller.owner or (key and parts.state.pipeline(identity_of(caller.owner, key))):
+        return
+    most, queued = parts.rules.max_queued, PipelineState.QUEUED
+    if parts.state.pipelines(owner=caller.owner, state=queued, offset=most - 1, limit=1):
+        text = f"{most} matches of yours wait already: come again when some have run"
+        raise ProblemError(429, "too-many-waiting", text)

@@ -17,6 +17,8 @@ _DESCRIPTION = (
 )
 _DETAILS = {
     400: ("malformed", "body: Expecting value"),
+    401: ("no-key", "send an API key in the header Authorization: Bearer KEY"),
+    403: ("lacks-scope", "this key lacks the scope operate: ask the operator for one that has it"),
     404: ("unknown-pipeline", "there is no pipeline 3f0c9a5e7f214d0b9a4c8f1c2b6d7e80"),
     406: ("not-acceptable", "tables come as Parquet, Arrow and JSON"),
     409: ("wrong-state", "pipeline 3f0c9a5e7f214d0b9a4c8f1c2b6d7e80 is running: cancel it first"),
@@ -24,6 +26,7 @@ _DETAILS = {
     413: ("content-too-large", "the body is longer than 1048576 bytes: send less"),
     416: ("range-not-satisfiable", "the file has 48213 bytes"),
     422: ("illegal-values", "batch_size: Input should be greater than or equal to 1"),
+    429: ("too-many-requests", "too many requests: ask again in 7 s"),
     500: ("failure", "the service failed at this: its log says why"),
     503: (
         "unavailable",
@@ -31,10 +34,15 @@ _DETAILS = {
     ),
 }
 
+_KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "an API key"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems that an operation may answer with, for `responses=`; 500 always may."""
-    return {status: _problem(status) for status in (*statuses, 500)}
+    """The problems that an operation may answer with, for `responses=`; some always may."""
+    return {status: _problem(status) for status in sorted({*statuses, 401, 403, 429, 500})}
 
 
 def _problem(status: int) -> dict[str, Any]:
@@ -73,6 +81,8 @@ def document(app: FastAPI, routers: Sequence[APIRouter]) -> Document:
             schemas[name]["examples"] = [example]
         for operation in operations(made):
             _complete(operation, schemas)
+        made["components"]["securitySchemes"] = _KEYS
+        made["security"] = [{}, *({name: []} for name in _KEYS)]  # {}: none on this machine
         app.openapi_schema = made
     return app.openapi_schema
 

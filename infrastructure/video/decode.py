@@ -90,8 +90,12 @@ class Decoded(NamedTuple):
 class Pass:
     """Decoding that has begun at packet row `start` and can go on where a stretch ended."""
 
-    def __init__(self, start: int, pictures: Iterator[tuple[int, Decoded]]) -> None:
+    def __init__(
+        self, start: int, keyframe: int | None, pictures: Iterator[tuple[int, Decoded]]
+    ) -> None:
         self.start = start
+        self.keyframe = keyframe
+        """The frame that the start shows, until it has come: what follows it is built on it."""
         self.resume = 0
         """The first frame that can be asked for next."""
         self._pictures = pictures
@@ -101,6 +105,8 @@ class Pass:
         """(number, picture) for what is sound of [first, last); pictures from `resume` on stay."""
         kept, self._kept, self.resume = iter(self._kept), [], resume
         for number, frame in chain(kept, self._pictures):
+            if number == self.keyframe:
+                self.keyframe = None
             if number >= resume:
                 self._kept.append((number, frame))
             if first <= number < last:
@@ -128,8 +134,9 @@ class Reader:
     ) -> Iterator[tuple[int, Decoded | None]]:
         """Every number in [first, last), with None where no pass gives the picture.
 
-        A hole ends its pass and the rest comes from an earlier start, as long as there is one to
-        try. Starts go back two keyframes from the hole, so a stretch costs three passes at most.
+        A hole, or a damaged keyframe to start from, ends its pass and the rest comes from an
+        earlier start, as long as there is one to try. Starts go back two keyframes from the hole,
+        so a stretch costs three passes at most.
         `resume` says where the next stretch will begin, with its warm-up: at `last` by default.
         """
         resume = last if resume is None else min(resume, last)
@@ -138,10 +145,11 @@ class Reader:
         while start is not None:
             begun, earlier = self._begun(start, first, threads), None
             for number, frame in begun.take(first, last, resume):
-                if number > first:
+                if number > first or begun.keyframe is not None:
                     earlier = self._earlier(first, start)
                     if earlier is not None:
                         break
+                    begun.keyframe = None  # there is no better start
                     yield from _holes(first, number)
                 yield number, frame
                 first = number + 1
@@ -156,7 +164,9 @@ class Reader:
         held = self._held.pop() if self._held else None
         if held and held[0] == threads and held[1].start == start and held[1].resume <= first:
             return held[1]
-        return Pass(start, self._pass(start, threads))
+        shown = int(self.index.packets.frame[start])
+        keyframe = shown if self.index.packets.key[start] and shown >= 0 else None
+        return Pass(start, keyframe, self._pass(start, threads))
 
     def _hold(self, begun: Pass | None, threads: int) -> None:
         """Keep a pass that the next stretch can use; most files have a keyframe nearer to it."""

@@ -32,6 +32,8 @@ ROOT = Path(__file__).parents[2]
 LEASE_S = 3.0
 POLL_S = 0.1
 DEADLINE_S = 120.0
+AS_ALL: Mapping[str, str] = {}
+"""Nothing that the others' environment has not."""
 
 
 class Program:
@@ -172,7 +174,7 @@ class Cluster:
         name: str,
         *command: str,
         crash: tuple[str, int] | None = None,
-        **environment: str,
+        environment: Mapping[str, str] = AS_ALL,
     ) -> Program:
         """Start `python -m command`; with `crash` it kills itself there (see crash.py)."""
         if crash:
@@ -189,12 +191,12 @@ class Cluster:
         *options: str,
         queues: str = "gpu,cpu",
         crash: tuple[str, int] | None = None,
-        **environment: str,
+        environment: Mapping[str, str] = AS_ALL,
     ) -> Program:
         how = options or ("--pool", "solo")
         quiet = ("--without-gossip", "--without-mingle", "-l", "info", "-n", f"{name}@%h")
         celery = ("celery", "-A", "infrastructure.celery_app", "worker", "-Q", queues)
-        return self.run(name, *celery, *how, *quiet, crash=crash, **environment)
+        return self.run(name, *celery, *how, *quiet, crash=crash, environment=environment)
 
     def beat(self) -> Program:
         schedule = str(self.tmp / "schedule")
@@ -250,7 +252,7 @@ class Cluster:
         """Wait until somebody works on the cell; returns the holder."""
         plan = self.plan(pipeline_id)
         job = plan.job_of[Cell.parse(cell)].number
-        return self.wait(lambda: self.leases(pipeline_id).get(job), bool)[1]
+        return str(self.wait(lambda: self.leases(pipeline_id).get(job))[1])
 
     def by_holder(self, holder: str) -> Program:
         """The program that the holder of a lease belongs to."""

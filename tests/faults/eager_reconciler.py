@@ -12,7 +12,7 @@ PAUSE_S = 0.05
 
 
 def main() -> None:
-    hands = worker_hands(Settings.load(), ["cpu"], Invitations(app), lambda: False)
+    hands = worker_hands(Settings.load(), ["cpu"], 1, Invitations(app), lambda: False)
     while True:
         try:
             hands.reconciler._reconcile()

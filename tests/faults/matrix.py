@@ -8,7 +8,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -64,6 +65,15 @@ class Stage:
     def pulsar(self) -> ProxiedPulsar:
         return self.until.enter_context(proxied_pulsar(self.folder / "pulsar"))
 
+    def prepare(self, scenarios: Sequence[Scenario]) -> None:
+        """Make what these need, here: servers die with the thread that started them."""
+        if any(each.pulsar for each in scenarios):
+            _ = self.pulsar
+        if any(each.video for each in scenarios):
+            _ = self.filmed
+        if any(not each.video for each in scenarios):
+            _ = self.tracked
+
     @contextmanager
     def rigged(self, scenario: Scenario, folder: Path) -> Iterator[Rig]:
         pulsar = self.pulsar if scenario.pulsar else None
@@ -98,21 +108,43 @@ def play(stage: Stage, scenario: Scenario, folder: Path) -> Outcome:
     )
 
 
+def lanes(chosen: Sequence[Scenario]) -> list[list[Scenario]]:
+    """What may be played at the same time: the scenarios with Pulsar share one, in a row."""
+    shared = [each for each in chosen if each.pulsar]
+    alone = [[each] for each in chosen if not each.pulsar]
+    return [shared, *alone] if shared else alone
+
+
+def play_all(chosen: Sequence[Scenario], base: Path, jobs: int) -> list[Outcome]:
+    """The outcomes, in the order of the scenarios."""
+    stage = Stage(base)
+    outcomes: dict[str, Outcome] = {}
+
+    def play_lane(lane: Sequence[Scenario]) -> None:
+        for scenario in lane:
+            number = list(SCENARIOS).index(scenario.name)
+            outcomes[scenario.name] = play(stage, scenario, base / str(number))
+            print(outcomes[scenario.name].line, flush=True)
+
+    with stage.until:
+        stage.prepare(chosen)
+        with ThreadPoolExecutor(jobs) as pool:
+            for done in [pool.submit(play_lane, lane) for lane in lanes(chosen)]:
+                done.result()
+    return [outcomes[scenario.name] for scenario in chosen]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Plays the fault matrix with real processes.")
     parser.add_argument("--report", type=Path, help="the page to write")
     parser.add_argument("--only", default="", help="scenarios with this text in 'group: name'")
+    parser.add_argument("--jobs", type=int, default=1, help="scenarios at the same time")
     options = parser.parse_args()
     base = Path(tempfile.mkdtemp(prefix="faults-"))
-    stage = Stage(base)
     chosen = [each for each in SCENARIOS.values() if options.only in each.title]
-    outcomes = []
-    with stage.until:
-        for number, scenario in enumerate(chosen):
-            outcomes.append(play(stage, scenario, base / str(number)))
-            print(outcomes[-1].line, flush=True)
+    outcomes = play_all(chosen, base, options.jobs)
     if options.report:
-        options.report.write_text(page(outcomes))
+        options.report.write_text(page(outcomes, options.jobs))
     failed = [outcome for outcome in outcomes if outcome.result == "failed"]
     if failed:
         print(f"{len(failed)} failed: see {base}", file=sys.stderr)

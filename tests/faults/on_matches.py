@@ -20,7 +20,7 @@ def _poison(rig: Rig) -> None:
     poison = rig.cluster.folder / "poison"
     poison.touch()
     pool = ("--pool", "prefork", "--concurrency", "2")
-    rig.cluster.worker("worker0", *pool, POISON=str(poison))
+    rig.cluster.worker("worker0", *pool, environment={"POISON": str(poison)})
     rig.cluster.beat()
     rig.ready(2)
     rig.submit()
@@ -46,7 +46,8 @@ def _another_release(rig: Rig, *, leave: bool) -> None:
     rig.ready(1)
     rig.submit()
     rig.held("slow/0")
-    new = rig.cluster.worker("new", crash=("nowhere", 1), SLOW_VERSION="2", ORPHAN_S="2")
+    release = {"SLOW_VERSION": "2", "ORPHAN_S": "2"}
+    new = rig.cluster.worker("new", crash=("nowhere", 1), environment=release)
     rig.ready(2)
     if leave:
         old.stop()

@@ -88,7 +88,7 @@ def _pair(rig: Rig, seed: int) -> None:
     rng = random.Random(seed)  # noqa: S311
     rig.disk = BrokenDisk(rig.cluster.artifacts_folder, rig.cluster.folder)
     rig.may_leave = 100
-    rig.start(**rig.disk.environment)
+    rig.start(environment=rig.disk.environment)
     rig.cluster.held(rig.pipeline_id, "slow/0")
     for fault in rng.sample(FAULTS, 2):
         time.sleep(rng.uniform(0.0, 1.5))

@@ -1,7 +1,6 @@
 """Faults of the folder that holds the artifacts."""
 
 import time
-from collections.abc import Mapping
 
 from domain.grid import Cell
 from tests.faults.broken_disk import BrokenDisk
@@ -49,8 +48,7 @@ def _no_room(rig: Rig) -> None:
 
 def _broken(rig: Rig, every: int, seconds: float) -> None:
     disk = BrokenDisk(rig.cluster.artifacts_folder, rig.cluster.folder, every)
-    environment: Mapping[str, str] = disk.environment
-    rig.start(**environment)
+    rig.start(environment=disk.environment)
     rig.held("slow/1")
     rig.may_leave = 100  # what cannot be read cannot be removed either
     with disk.failing():
@@ -81,7 +79,7 @@ def _plan_unreadable(rig: Rig) -> None:
     rig.submit()
     rig.dies_by_itself([first])
     with disk.failing():
-        worker = rig.cluster.worker("worker1", **disk.environment)
+        worker = rig.cluster.worker("worker1", environment=disk.environment)
         rig.cluster.wait(lambda: "failed, again in" in worker.said())
         time.sleep(12.0)
     rig.ends()

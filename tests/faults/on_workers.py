@@ -5,7 +5,6 @@ import signal
 import time
 from functools import partial
 
-from tests.faults import together
 from tests.faults.clock import MovableClock
 from tests.faults.cluster import LEASE_S, children
 from tests.faults.proxy import Proxy
@@ -44,6 +43,15 @@ for _point, _count in POINTS:
     scenario(f"worker killed: {_point}", GROUP, quick=_point in QUICK)(
         partial(_killed_at, point=_point, count=_count)
     )
+
+
+@scenario("the only worker killed when the match had ended, started again", GROUP)
+def _only_one(rig: Rig) -> None:
+    """Nobody remembers that the end is not yet on storage; it is found all the same."""
+    worker = rig.start(workers=1, crash=("match completed", 1))[0]
+    rig.dies_by_itself([worker])
+    worker.start()
+    rig.finish()
 
 
 @scenario("worker killed in the middle of a cell", GROUP, SLOW_S="1.5")
@@ -118,7 +126,7 @@ def _stalled(rig: Rig) -> None:
 def _cut_off(rig: Rig) -> None:
     with Proxy(("127.0.0.1", rig.cluster.state_server.port)) as proxy:
         near = f"redis://127.0.0.1:{proxy.port}/0"
-        rig.cluster.worker("worker0", REDIS_URL=near)
+        rig.cluster.worker("worker0", environment={"REDIS_URL": near})
         rig.cluster.worker("worker1")
         rig.cluster.beat()
         rig.ready(2)
@@ -136,7 +144,8 @@ def _cut_off(rig: Rig) -> None:
 @scenario("worker's connection to Redis is silent, then delivers", GROUP, SLOW_S="1.5")
 def _silent(rig: Rig) -> None:
     with Proxy(("127.0.0.1", rig.cluster.state_server.port)) as proxy:
-        rig.cluster.worker("worker0", REDIS_URL=f"redis://127.0.0.1:{proxy.port}/0")
+        near = f"redis://127.0.0.1:{proxy.port}/0"
+        rig.cluster.worker("worker0", environment={"REDIS_URL": near})
         rig.cluster.worker("worker1")
         rig.cluster.beat()
         rig.ready(2)
@@ -154,14 +163,14 @@ def _silent(rig: Rig) -> None:
 @scenario("Redis is slow (50 ms each way)", GROUP)
 def _slow(rig: Rig) -> None:
     with Proxy(("127.0.0.1", rig.cluster.state_server.port), 0.05) as proxy:
-        rig.start(REDIS_URL=f"redis://127.0.0.1:{proxy.port}/0")
+        rig.start(environment={"REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0"})
         rig.finish()
 
 
 def _clock(rig: Rig, offset_s: float) -> None:
     """Leases run by the clock of Redis, waiting by the monotonic one."""
     clock = MovableClock(rig.cluster.folder / "clock")
-    rig.cluster.worker("worker0", **together(clock.environment))
+    rig.cluster.worker("worker0", environment=clock.environment)
     rig.cluster.worker("worker1")
     rig.cluster.beat()
     rig.ready(2)

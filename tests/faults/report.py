@@ -81,23 +81,24 @@ class Outcome:
         return f"| {' | '.join(cells)} |"
 
 
-def page(outcomes: Sequence[Outcome]) -> str:
+def page(outcomes: Sequence[Outcome], jobs: int = 1) -> str:
     return TEXT.format(
         promise=PROMISE_S,
         lease=LEASE_S,
-        conditions=_conditions(),
+        conditions=_conditions(jobs),
         summary=_summary(outcomes),
         rows="\n".join(outcome.row for outcome in outcomes),
     )
 
 
-def _conditions() -> str:
+def _conditions(jobs: int) -> str:
     day = datetime.now(UTC).strftime("%Y-%m-%d")
     packages = ", ".join(f"{name} {version(name)}" for name in ("celery", "kombu", "redis"))
     return (
         f"Conditions: {day}, {len(os.sched_getaffinity(0))} CPU cores that other work may share, "
         f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, "
-        f"{packages} (the Python packages), Pulsar {PULSAR_VERSION}."
+        f"{packages} (the Python packages), Pulsar {PULSAR_VERSION}; "
+        f"{jobs} scenario{'' if jobs == 1 else 's'} at a time."
     )
 
 

@@ -309,7 +309,8 @@ class Rig:
         jobs = self.cluster.jobs(self.pipeline_id)
         assert not jobs.leased
         assert not jobs.ready
-        keys: list[str] = [key.decode() for key in self.cluster.redis.keys("footanalytics:*")]
+        found: Any = self.cluster.redis.keys("footanalytics:*")
+        keys: list[str] = [key.decode() for key in found]
         kinds = {key.split(":")[1] for key in keys}
         leaked = kinds & {"expiry", "delayed", "leases", "ready", "queue", "slots", "active"}
         assert not leaked, f"left in Redis: {sorted(leaked)}"

@@ -1,0 +1,1 @@
+"""Who may ask the service for what, from where and how often."""

@@ -1,0 +1,1 @@
+"""What an operator sees of the running service: traces, metrics and logs. docs/monitoring.md."""
