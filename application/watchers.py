@@ -55,12 +55,13 @@ class Watchers:
     ) -> None:
         self._state = state
         self._artifacts = artifacts
-        self.heartbeat_s = heartbeat_s
+        self._beat_s = heartbeat_s / 2
         self._bound = bound
         self._plan = lru_cache(_PLANS)(self._read_plan)
         self._thread = ThreadPoolExecutor(1, "progress")
         self._one_at_a_time = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
+        self._heart: asyncio.Task[None] | None = None
         self._count = 0
         self._after = 0
         self._followed: dict[str, _Followed] = {}
@@ -160,8 +161,20 @@ class Watchers:
             self._followed.clear()
             self._after = await self._read(lambda: self._state.last_number)
             self._reader = asyncio.create_task(self._run(), name="progress")
+            self._heart = asyncio.create_task(self._beat(), name="heartbeats")
 
     async def _run(self) -> None:
+        try:
+            await self._read_on()
+        except Exception:  # the task's edge: watchers must not wait for a reader that is gone
+            _log.exception("progress")
+            for watch in self._all():
+                watch.cut_off(Close.FAULT)
+        finally:
+            if self._heart:
+                self._heart.cancel()
+
+    async def _read_on(self) -> None:
         busy_until = 0.0
         while self._count:
             try:
@@ -171,17 +184,17 @@ class Watchers:
             except ResourceError as error:
                 _log.warning("progress waits: %s", error)
                 await asyncio.sleep(_AWAY_S)
-            except Exception:  # the task's edge: watchers must not wait for a reader that is gone
-                _log.exception("progress")
-                self._cut_all_off()
-                return
 
-    def _cut_all_off(self) -> None:
-        for watch in [
-            *self._of_all,
-            *(w for each in self._followed.values() for w in each.watches),
-        ]:
-            watch.cut_off(Close.FAULT)
+    async def _beat(self) -> None:
+        """Twice in the time, so that no silence is longer."""
+        while True:
+            await asyncio.sleep(self._beat_s)
+            for watch in self._all():
+                watch.beat()
+
+    def _all(self) -> list[Watch]:
+        of_one = [watch for each in self._followed.values() for watch in each.watches]
+        return [*of_one, *self._of_all]
 
     async def _step(self) -> bool:
         """Tell what is new; whether there was anything in the log."""

@@ -74,7 +74,7 @@ def _configuration() -> Mapping[str, Any]:
 
 
 def _queue(name: str) -> kombu.Queue:
-    """A queue that gets only what is sent to its own name; Celery would bind both to the default."""
+    """A queue for what is sent to its own name; Celery would bind all to the default."""
     return kombu.Queue(name, kombu.Exchange(name), routing_key=name)
 
 

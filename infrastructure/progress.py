@@ -98,7 +98,7 @@ async def _watch(watchers: Watchers, connection: ServerConnection) -> Close | No
     try:
         pipeline_id, after = _asked(connection.request.path)
         async with watchers.watching(pipeline_id, after) as watch:
-            return await deliver(watch, watchers.heartbeat_s, connection.send, _gone(connection))
+            return await deliver(watch, connection.send, _gone(connection))
     except UnknownPipelineError:
         return Close.NO_SUCH_PIPELINE
     except InputError:

@@ -365,7 +365,7 @@ def test_of_percentages_that_wait_the_newest_counts() -> None:
         watch = Watch("p", (), bound=3)
         for text, slot in (("1 %", "share"), ("started", 1), ("2 %", "share"), ("done", 2)):
             watch.put(Told(text, (slot,)))
-        return [told.text for _ in range(3) if (told := await watch.next(1))]
+        return [told.text for _ in range(3) if (told := await watch.next())]
 
     assert asyncio.run(heard()) == ["started", "2 %", "done"]
 

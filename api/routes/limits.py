@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import ProblemError, problem
+from api.problems import problem
 
 BODY_BYTES = 1 << 20
 BODY_PATIENCE_S = 30.0
@@ -71,7 +71,8 @@ class _Body:
             async with asyncio.timeout_at(min(due, now + self._patience_s)):
                 return await self._receive()
         except TimeoutError:
-            raise ProblemError(408, "too-slow", "the body came too slowly: send it again") from None
+            # FastAPI makes a 400 of any other error while it reads a body
+            raise HTTPException(408, "the body came too slowly: send it again") from None
 
 
 def _refusal(limit: int) -> str:

@@ -55,7 +55,7 @@ async def _watch(websocket: WebSocket, pipeline_id: str, after: str | None) -> C
     try:
         await watching(websocket, known_id(pipeline_id))
         async with watchers.watching(known_id(pipeline_id), known) as watch:
-            return await deliver(watch, watchers.heartbeat_s, websocket.send_text, _gone(websocket))
+            return await deliver(watch, websocket.send_text, _gone(websocket))
     except UnknownPipelineError:
         return Close.NO_SUCH_PIPELINE
     except ResourceError:
@@ -100,17 +100,15 @@ async def events(
     if watch.end is Close.FINISHED and last_event_id is not None and watch.knows(last_event_id):
         await stack.aclose()
         return Response(status_code=204)
-    return _EventStream(stack, watch, watchers.heartbeat_s)
+    return _EventStream(stack, watch)
 
 
 class _EventStream(StreamingResponse):
     """The watch as a response; it ends with the watch, or when the client is gone."""
 
-    def __init__(self, stack: AsyncExitStack, watch: Watch, heartbeat_s: float) -> None:
+    def __init__(self, stack: AsyncExitStack, watch: Watch) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(
-            _lines(watch, heartbeat_s), headers=headers, media_type="text/event-stream"
-        )
+        super().__init__(_lines(watch), headers=headers, media_type="text/event-stream")
         self._stack = stack
         self._watch = watch
 
@@ -135,8 +133,8 @@ async def _first(*several: Coroutine[Any, Any, None]) -> None:
         task.result()
 
 
-async def _lines(watch: Watch, heartbeat_s: float) -> AsyncIterator[str]:
+async def _lines(watch: Watch) -> AsyncIterator[str]:
     yield f"retry: {_RETRY_MS}\n\n"
-    while told := await watch.next(heartbeat_s):
+    while told := await watch.next():
         place = "" if told.place is None else f"id: {told.place}\n"
         yield f"{place}data: {told.text}\n\n"
