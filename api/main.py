@@ -14,7 +14,17 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.types import Scope
 
 from api.problems import handle_errors
-from api.routes import health, pictures, pipelines, results, submissions, tickets, uploads
+from api.routes import (
+    health,
+    metrics,
+    pictures,
+    pipelines,
+    progress,
+    results,
+    submissions,
+    tickets,
+    uploads,
+)
 from api.routes.limits import BODY_BYTES, BODY_PATIENCE_S, BodyLimit
 from api.routes.parts import UPLOAD_BYTES, Dependency, Parts
 from api.schemas.documented import document
@@ -24,6 +34,7 @@ from api.security.guard import Guard, Rules
 from api.security.origins import CrossOrigin
 from domain.errors import FootAnalyticsError, ResourceError, StateLostError
 from domain.grid import Queue
+from infrastructure.telemetry.requests import CallersTrace
 
 if TYPE_CHECKING:
     from application.ports import ArtifactStore
@@ -35,7 +46,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _ROUTERS = [
     module.router
-    for module in (submissions, uploads, pipelines, results, pictures, tickets, health)
+    for module in (
+        submissions,
+        uploads,
+        pipelines,
+        results,
+        pictures,
+        progress,
+        tickets,
+        health,
+        metrics,
+    )
 ]
 _CHECKS_AT_ONCE = 16
 """Threads of their own: checks that hang must not keep requests waiting."""
@@ -54,6 +75,9 @@ def create_app(parts: Parts | None = None) -> FastAPI:
             made = app.state.parts
             audit.prepare()
             app.state.guard = Guard(made.rules, made.artifacts, made.state)
+            app.state.metrics = metrics.registry_of(made)
+            if parts is None:
+                stack.enter_context(metrics.served(app.state.metrics))
             app.state.pictures = CapacityLimiter(pictures.AT_ONCE)
             app.state.checks = CapacityLimiter(_CHECKS_AT_ONCE)
             try:
@@ -68,6 +92,7 @@ def create_app(parts: Parts | None = None) -> FastAPI:
         app.include_router(router)
     handle_errors(app, _recover)
     app.add_middleware(BodyLimit, limit_of=_limit_of, patience_s=BODY_PATIENCE_S)
+    app.add_middleware(CallersTrace)
     app.add_middleware(Gate)
     app.add_middleware(CrossOrigin)  # the last added is the first asked
     app.openapi = lambda: document(app, _ROUTERS)  # type: ignore[method-assign]
@@ -85,14 +110,18 @@ def cluster_parts() -> Iterator[Parts]:
     from infrastructure.invitations import Invitations
     from infrastructure.settings import Settings
     from infrastructure.storage.folder import FolderArtifactStore
+    from infrastructure.telemetry.logs import configure
+    from infrastructure.telemetry.redis_memory import redis_memory
 
     try:
         settings = Settings.load()
+        configure(settings.ml_pipeline_log_level, "api")
         cluster = bootstrap.connect(settings)
+        invitations = Invitations(celery)
+        service = bootstrap.service(cluster, invitations)
     except FootAnalyticsError as error:
         print(f"footanalytics: {error}", file=sys.stderr)
         os._exit(error.exit_code)  # an exception would leave by a page of uvicorn's own frames
-    invitations = Invitations(celery)
     artifacts = cluster.artifacts
     root = artifacts.root.absolute() if isinstance(artifacts, FolderArtifactStore) else None
     rebuild = partial(_rebuild, cluster, invitations)
@@ -105,7 +134,7 @@ def cluster_parts() -> Iterator[Parts]:
             cluster.state,
             artifacts,
             cluster.ledger,
-            bootstrap.service(cluster, invitations),
+            service,
             (
                 Dependency("redis", lambda: _redis(settings, cluster.state)),
                 Dependency("storage", lambda: storage(artifacts)),
@@ -116,6 +145,7 @@ def cluster_parts() -> Iterator[Parts]:
             settings.ml_pipeline_video_roots,
             root / "uploads" if root else None,
             rules=Rules.of(settings, settings.redis_url),
+            memory=partial(redis_memory, settings),
         )
     finally:
         cluster.state.close()

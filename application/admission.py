@@ -14,8 +14,8 @@ from domain.configuration import ProcessingConfiguration
 from domain.errors import ArtifactError, LeaseError, ResourceError
 from domain.grid import Plan, Queue
 
-ARTIFACT_BYTES_PER_FRAME = 8_000
-"""Storage that a broadcast frame costs until its match is collected: measured, and a margin."""
+ARTIFACT_BYTES_PER_FRAME = 30_000
+"""Storage that a frame costs until its match is collected: 27 kB measured, in 1 s segments."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from application.engine import store_tables
 from application.ports import ArtifactStore, FrameSource, PassOutcome
+from application.retry import of_the_machine
 from application.stage import BaseStage, Frame, FramePass, FrameStage
 from domain import tables
 from domain.errors import FootAnalyticsError, ResourceError, StageError
@@ -115,7 +116,8 @@ class PassRunner:
             return PassOutcome(segment, tuple(names), error=full)
         except Exception as error:  # the task's edge: whatever it was, the run must hear of it
             logging.getLogger(__name__).debug("pass failed", exc_info=True)
-            reason = StageError(f"{type(error).__name__}: {error}")
+            fault = StageError(f"{type(error).__name__}: {error}")
+            reason = of_the_machine(error) or fault
             return PassOutcome(segment, tuple(names), error=reason)
 
     def _frame_stage(self, name: str) -> FrameStage:

@@ -151,9 +151,7 @@ class Reconciler:
         if kept is None or kept.state == record.state:
             return
         try:
-            settle(
-                record.pipeline_id, self._state, self._ledger, self._matches, self._instruments
-            )
+            settle(record.pipeline_id, self._state, self._ledger, self._matches, self._instruments)
         except (ArtifactError, LeaseError, VersionError) as error:
             _log.warning("pipeline %s: its end is not written down: %s", record.pipeline_id, error)
 

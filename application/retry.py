@@ -1,5 +1,6 @@
 """Which failures are worth another try, and after how long."""
 
+import errno
 import random
 
 from application.state import Lease
@@ -22,6 +23,21 @@ _TRIES: tuple[tuple[type[FootAnalyticsError], int], ...] = (
     (ResourceError, 100),  # the disk, the network or the device: about a quarter of an hour
     (FootAnalyticsError, 3),
 )
+
+
+_OF_THE_MACHINE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE),
+    *(errno.ENOMEM, errno.EMFILE, errno.ENFILE),
+)
+
+
+def of_the_machine(error: Exception) -> ResourceError | None:
+    """What a stage met and is no fault of it: no room, no memory, a disk that fails."""
+    if isinstance(error, MemoryError):
+        return ResourceError("out of memory: give this worker less to do at once")
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        return ResourceError(f"{error}: see the disk and the memory of this machine")
+    return None
 
 
 def delay_s(error: FootAnalyticsError, lease: Lease) -> float | None:

@@ -9,8 +9,9 @@ import msgspec
 
 from application.match import OpenMatch
 from application.ports import Checkpoint, Observer, PassOutcome
+from application.retry import of_the_machine
 from application.state import Lease, Progress, StateStore
-from domain.errors import FootAnalyticsError, ResourceError, StageError, WorkerLostError
+from domain.errors import FootAnalyticsError, StageError, WorkerLostError
 from domain.grid import Cell, Job
 
 _log = logging.getLogger(__name__)
@@ -115,8 +116,8 @@ def as_ours(error: Exception, job: Job | None = None) -> FootAnalyticsError:
     """Any error as one of our own; one that nobody foresaw is the fault of the job's stage."""
     if isinstance(error, FootAnalyticsError):
         return error
-    if isinstance(error, MemoryError):
-        return ResourceError("out of memory: give this worker less to do at once")
+    if found := of_the_machine(error):
+        return found
     _log.error("unforeseen", exc_info=error)
     place = f"{job}: " if job else ""
     return StageError(f"{place}{type(error).__name__}: {error}")

@@ -67,7 +67,7 @@ class Worker:
         self._invite = invite
         self._observer = observer
         self._instruments = instruments
-        self._told: set[tuple[str, int, str]] = set()
+        self._told: set[tuple[object, ...]] = set()
 
     def take(self, queue: Queue) -> bool:
         """Do one job of the queue; False when there is none for this worker."""
@@ -179,9 +179,13 @@ class Worker:
                 time.sleep(_PAUSE_S)
 
     def _tell_started(self, task: Task) -> None:
-        """Log that the job's stages started, unless this worker did so before."""
-        record = task.match.record
-        marks = {(record.pipeline_id, record.attempt, cell.stage) for cell in task.job.cells}
+        """Log that the job's stages started, unless this worker did so before.
+
+        A state that was rebuilt has forgotten it, and gives tokens of another generation.
+        """
+        record, generation = task.match.record, task.lease.token >> 32
+        told_of = (record.pipeline_id, record.attempt, record.plan, generation)
+        marks = {(*told_of, cell.stage) for cell in task.job.cells}
         if not marks <= self._told:
             task.tell_started()
             self._told |= marks

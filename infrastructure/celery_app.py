@@ -26,6 +26,9 @@ from domain.grid import Queue
 from infrastructure.inference.device import device_broken
 from infrastructure.invitations import STEPS, WORK, Invitations
 from infrastructure.settings import Settings, adopt_env_file
+from infrastructure.telemetry.logs import configure
+from infrastructure.telemetry.serving import serve, worker_registry
+from infrastructure.telemetry.work_metrics import forget, share
 
 _log = logging.getLogger(__name__)
 _QUEUES, _STOP = "FOOTANALYTICS_WORKER_QUEUES", "FOOTANALYTICS_WORKER_STOP"
@@ -37,11 +40,7 @@ RECONCILE, COLLECT = "footanalytics.reconcile", "footanalytics.collect"
 
 def _configuration() -> Mapping[str, Any]:
     """Read when Celery first needs it, so that importing this module reads nothing."""
-    adopt_env_file()
-    try:
-        settings = Settings.load()
-    except FootAnalyticsError as error:
-        sys.exit(f"footanalytics: {error}")
+    settings = _settings()
     return {
         "broker_url": settings.celery_broker_url,
         "broker_connection_retry_on_startup": True,
@@ -76,6 +75,14 @@ def _configuration() -> Mapping[str, Any]:
 def _queue(name: str) -> kombu.Queue:
     """A queue for what is sent to its own name; Celery would bind all to the default."""
     return kombu.Queue(name, kombu.Exchange(name), routing_key=name)
+
+
+def _settings() -> Settings:
+    adopt_env_file()
+    try:
+        return Settings.load()
+    except FootAnalyticsError as error:
+        sys.exit(f"footanalytics: {error}")
 
 
 def _every(seconds: float, task: str) -> Mapping[str, Any]:
@@ -145,6 +152,8 @@ def _tell_children(instance: Any, **_: Any) -> None:
     """What the parent knows and its children, forked or spawned, must know too."""
     os.environ[_QUEUES] = ",".join(instance.app.amqp.queues.consume_from)
     os.environ[_STOP] = str(Path(tempfile.gettempdir()) / f"footanalytics-stop-{uuid.uuid4().hex}")
+    if _settings().ml_pipeline_metrics_port:
+        share()
     os.environ[_PROCESSES] = "1" if _Process.early else str(instance.concurrency)
     if _Process.early:
         _Process.get().heart.start()
@@ -161,6 +170,27 @@ def _refuse_what_cannot_work(**_: Any) -> None:
     except FootAnalyticsError as error:
         print(f"footanalytics: {error}", file=sys.stderr)
         os._exit(error.exit_code)
+
+
+@signals.setup_logging.connect
+def _log_as_all_do(**_: Any) -> None:
+    """Celery leaves the log to us; the level is ours too."""
+    part = "beat" if "beat" in sys.argv else "worker"
+    configure(_settings().ml_pipeline_log_level, part)
+
+
+@signals.worker_ready.connect
+def _serve_metrics(**_: Any) -> None:
+    """Once for all processes of this worker, after they were forked."""
+    settings = _settings()
+    if settings.ml_pipeline_metrics_port:
+        serve(worker_registry(share()), settings)
+
+
+@signals.worker_process_shutdown.connect
+def _send_what_waits(**_: Any) -> None:
+    if _Process.hands:
+        _Process.hands.instruments.flush()
 
 
 @signals.worker_process_init.connect
@@ -187,6 +217,7 @@ def _leave_nothing(**_: Any) -> None:
     """The children are gone."""
     if place := os.environ.get(_STOP):
         Path(place).unlink(missing_ok=True)
+    forget()
 
 
 def _stopping() -> bool:

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from application.state import PRIORITIES, Priority
 from domain.grid import Queue
 
 _log = logging.getLogger(__name__)
+_BROKER_ERRORS = (OperationalError, OSError, RedisError)
+"""The last: a broker that answers, and refuses, such as one that is out of memory."""
 WORK = "footanalytics.work"
 STEPS: Mapping[Priority, int] = {"urgent": 0, "high": 3, "normal": 6, "low": 9}
 """The levels at which the broker keeps lists of their own; the lowest number is served first."""
@@ -37,7 +40,7 @@ class Invitations:
                         producer=producer,
                         retry=False,
                     )
-        except (OperationalError, OSError) as error:
+        except _BROKER_ERRORS as error:
             _log.warning("no invitation sent: %s", error)
 
     def waiting(self, queue: Queue) -> Mapping[Priority, int]:
@@ -45,7 +48,7 @@ class Invitations:
         try:
             with self._app.connection_for_write() as connection, connection.channel() as channel:
                 return {name: self._length(channel, queue, name) for name in PRIORITIES}
-        except (OperationalError, OSError) as error:
+        except _BROKER_ERRORS as error:
             _log.warning("the broker does not say what waits: %s", error)
             return {}
 

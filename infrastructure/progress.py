@@ -199,11 +199,10 @@ def _work(host: str, port: int) -> None:
         cluster as bootstrap,
     )  # heavy, and not needed by who only serves
     from infrastructure.settings import Settings
+    from infrastructure.telemetry.logs import configure
 
     settings = Settings.load()
-    logging.basicConfig(
-        level=settings.ml_pipeline_log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
-    )
+    configure(settings.ml_pipeline_log_level, "progress")
     logging.getLogger("websockets").setLevel(logging.WARNING)
     cluster = bootstrap.connect(settings)
     place = Place(cluster.state, f"{socket.gethostname()}:{os.getpid()}")

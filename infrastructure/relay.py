@@ -4,7 +4,6 @@ It ends by SIGTERM or SIGINT, after what it is sending was acknowledged. Exit co
 told to stop, 1 when it cannot work, 2 when a setting is wrong.
 """
 
-import logging
 import signal
 import sys
 import threading
@@ -12,19 +11,18 @@ import threading
 from domain.errors import FootAnalyticsError
 from infrastructure.bootstrap import cluster as bootstrap
 from infrastructure.settings import Settings, adopt_env_file
+from infrastructure.telemetry.logs import configure
 
 
 def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        # Event.set takes a lock that the main thread, or a handler before, may hold just now.
+        signal.signal(number, lambda *_: threading.Thread(target=stop.set).start())
     try:
         adopt_env_file()
         settings = Settings.load()
-        logging.basicConfig(
-            level=settings.ml_pipeline_log_level.upper(),
-            format="%(asctime)s %(levelname)s %(message)s",
-        )
+        configure(settings.ml_pipeline_log_level, "relay")
         bootstrap.relay(settings).run(stop)
     except FootAnalyticsError as error:
         print(error, file=sys.stderr)

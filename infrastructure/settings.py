@@ -1,5 +1,6 @@
 """The service's settings: environment variables, and a .env file in the working directory."""
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -93,6 +94,12 @@ class Settings(BaseSettings):
     )
     ml_pipeline_log_level: Annotated[_Level, BeforeValidator(_lower)] = Field(
         "info", description="debug, info, warning, error or critical"
+    )
+    ml_pipeline_metrics_port: Annotated[int, Ge(0), Le(65535)] = Field(
+        0, description="port for Prometheus, of each worker, relay and API; 0 switches it off"
+    )
+    ml_pipeline_metrics_host: str = Field(
+        "127.0.0.1", description="address of that port; it asks for no key: keep it private"
     )
     ml_pipeline_video_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="folders that videos may be in, parted by colons or commas; empty: none"
@@ -283,9 +290,10 @@ def allowed_path(path: str, roots: Sequence[Path]) -> Path:
             f"{shown}: not in an allowed folder: move it there, or add its folder to "
             "ML_PIPELINE_VIDEO_ROOTS"
         )
-    for each in inside:
-        if each.is_file() or each.is_dir():
-            return each
+    with contextlib.suppress(OSError):  # a name of 300 letters is an error of its own
+        for each in inside:
+            if each.is_file() or each.is_dir():
+                return each
     raise InputError(f"{shown}: no such file or folder: check the path")
 
 

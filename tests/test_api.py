@@ -312,7 +312,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(service: Served) -> None:
     host, port = service.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as raw:
         raw.sendall(
-            b"POST /api/v1/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+            b"POST /api/v1/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
             b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
             b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\nhalf'
         )

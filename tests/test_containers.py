@@ -60,7 +60,7 @@ def test_images_are_pinned_by_version() -> None:
     named += [start for start, _ in stages().values() if start not in stages()]
     assert named
     for image in named:
-        assert re.search(r":\d+\.\d+\.\d+", image), image
+        assert re.search(r":v?\d+\.\d+\.\d+", image), image
 
 
 def test_the_servers_are_as_the_service_needs_them() -> None:

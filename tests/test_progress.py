@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,10 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from application import progress
+from application.frame_pass import PassRunner
 from application.progress import FrameReports, Look, PipelineProgress, Told
 from application.state import Change, Lease, PipelineRecord, StateStore
-from application.watch import Watch
+from application.watch import Close, Watch
 from domain.errors import ConfigurationError, ResourceError
 from domain.grid import END, Cell
 from domain.pipeline import DomainEvent, EventKind, PipelineState
@@ -512,31 +515,36 @@ def test_the_process_serves_until_it_is_told_to_stop(redis_url: str, tmp_path: P
     state.begin(1)
     cluster = ToyCluster(state, FolderArtifactStore(tmp_path / "artifacts"))
     pipeline_id = cluster.submit()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "infrastructure.progress", "--port", str(number)],
-        env={**_environment(), "REDIS_URL": redis_url, "ARTIFACT_URL": str(tmp_path / "artifacts")},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr
-    assert f"ws://127.0.0.1:{number}" in process.stderr.readline()
-    with watching(f"ws://127.0.0.1:{number}/?pipeline_id={pipeline_id}") as client:
-        client.hear()
-        cluster.run()
-        check_story(client.hear_all())
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 0
+    with _process(redis_url, tmp_path / "artifacts") as (process, number):
+        with watching(f"ws://127.0.0.1:{number}/?pipeline_id={pipeline_id}") as client:
+            client.hear()
+            cluster.run()
+            check_story(client.hear_all())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_S) == 0
     assert state.alone("progress-port", 1)  # the next one need not wait
     state.close()
 
 
-def _environment() -> dict[str, str]:
-    import os
-
-    return {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+@contextmanager
+def _process(redis_url: str, artifacts: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """The real process, listening, and its port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number = free.getsockname()[1]
+    places = {"REDIS_URL": redis_url, "ARTIFACT_URL": str(artifacts)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infrastructure.progress", "--port", str(number)],
+        env={**os.environ, **places},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            assert process.stderr
+            assert f"ws://127.0.0.1:{number}" in process.stderr.readline()
+            yield process, number
+        finally:
+            process.kill()
 
 
 # -- shares
@@ -616,8 +624,6 @@ def test_a_worker_reports_frames_while_it_decodes(cluster: ToyCluster, monkeypat
 
 
 def _one_by_one(*parts: Any) -> Any:
-    from application.frame_pass import PassRunner
-
     return PassRunner(*parts[:-1], 1)
 
 
@@ -667,7 +673,5 @@ def test_the_reference_shows_every_message_as_it_is() -> None:
 
 
 def test_the_reference_names_every_close_code() -> None:
-    from application.watch import Close
-
     codes = {int(code) for code in re.findall(r"^\| (\d{4}) \|", DOCUMENT.read_text(), re.M)}
     assert codes == {*Close, 1001, 1012}

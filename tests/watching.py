@@ -14,7 +14,6 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from api.main import create_app
-from api.routes import progress
 from api.routes.parts import Parts
 from application.watchers import Watchers
 from infrastructure.progress import serving
@@ -32,7 +31,6 @@ def api(cluster: ToyCluster, **limits: Any) -> Iterator[str]:
         cluster.state, cluster.artifacts, cluster.ledger, cluster.service, (), lambda: None
     )
     app = create_app(parts)
-    app.include_router(progress.router)
     app.state.watchers = Watchers(cluster.state, cluster.artifacts, **limits)
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on"))

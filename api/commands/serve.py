@@ -1,18 +1,22 @@
 """`footanalytics serve`: the service on one machine, without servers."""
 
 import argparse
+import asyncio
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain.errors import InputError
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from api.routes.parts import Parts
+    from application.watchers import Watchers
     from infrastructure.settings import Settings
 
 
@@ -35,6 +39,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, help="default: ML_PIPELINE_PORT, or 8000")
     parser.add_argument(
+        "--progress-port",
+        type=int,
+        default=8765,
+        metavar="PORT",
+        help="progress of all matches, on loopback (default: 8765; 0: not at all)",
+    )
+    parser.add_argument(
         "--processes", type=int, metavar="N", help="processes for the frames (default: one a core)"
     )
     parser.set_defaults(run=run)
@@ -44,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
     import uvicorn
 
     from api.main import create_app
+    from application.watchers import Watchers
     from infrastructure.settings import Settings, adopt_env_file
 
     if options.processes is not None and options.processes < 1:
@@ -60,8 +72,21 @@ def run(options: argparse.Namespace) -> int:
         level = settings.ml_pipeline_log_level
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)  # uvicorn stops by them and sends them once more
-        uvicorn.run(create_app(made), host=options.host, port=port, log_level=level)
+        app = create_app(made)
+        app.state.watchers = Watchers(made.state, made.artifacts)
+        config = uvicorn.Config(app, host=options.host, port=port, log_level=level)
+        asyncio.run(_serve(uvicorn.Server(config), app.state.watchers, options.progress_port))
     return 0
+
+
+async def _serve(server: "uvicorn.Server", watchers: "Watchers", progress_port: int) -> None:
+    """API and progress port, until a signal ends them."""
+    from infrastructure.progress import serving
+
+    async with AsyncExitStack() as stack:
+        if progress_port:
+            await stack.enter_async_context(serving(watchers, port=progress_port))
+        await server.serve()
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What the routes work with; whoever runs the application fills it in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +36,8 @@ class Parts:
     """One running service.
 
     Paths of inputs must lie in `video_roots`. Uploads go to the folder `uploads`, which all
-    workers see; None where there is none. `recover` is called when the state is lost.
+    workers see; None where there is none. `recover` is called when the state is lost. `memory`
+    tells, of each server, the memory in use and its limit.
     """
 
     state: StateStore
@@ -49,6 +50,7 @@ class Parts:
     uploads: Path | None = None
     upload_bytes: int = UPLOAD_BYTES
     rules: Rules = field(default_factory=Rules)
+    memory: Callable[[], Mapping[str, tuple[float, float]]] = dict
 
     @cached_property
     def queries(self) -> Queries:

@@ -37,7 +37,7 @@ Key = Annotated[
     "/process-video",
     status_code=202,
     summary="Have a match analysed",
-    responses=problems(400, 413, 422, 503)
+    responses=problems(400, 408, 413, 422, 503)
     | {
         202: {
             "description": "Kept, and queued.",

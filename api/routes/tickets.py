@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.routes.access import Reading
 from api.schemas.documented import problems
 from api.security.guard import Guard
-from api.security.tickets import LIFE_S
+from application.tickets import LIFE_S
 
 router = APIRouter(prefix="/api/v1", tags=["progress"])
 

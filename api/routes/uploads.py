@@ -26,6 +26,8 @@ router = APIRouter(prefix="/api/v1", tags=["submit"])
 SCHEME = "upload://"
 _PIECE = 1 << 20
 _LONGEST_HEADER = 4096
+ROOM_BYTES = 1 << 29
+"""What uploads leave free on the disk, on which state and results may lie as well."""
 _FORM = {
     "requestBody": {
         "required": True,
@@ -46,7 +48,7 @@ _FORM = {
     "/upload",
     status_code=201,
     summary="Upload a video",
-    responses=problems(400, 413, 422, 503),
+    responses=problems(400, 408, 413, 422, 503, 507),
     openapi_extra=_FORM,
 )
 async def upload(request: Request, parts: TheParts, _: Submitting) -> Uploaded:
@@ -113,6 +115,8 @@ class _Arrival:
 
     def flush(self) -> None:
         """Write what waits; to be called from a thread that may wait for the disk."""
+        if shutil.disk_usage(self._folder).free < ROOM_BYTES:
+            raise ProblemError(507, "no-room", "the disk for uploads is full: tell the operator")
         for piece in self._pieces:
             self._file.write(piece)
             self._hash.update(piece)

@@ -21,6 +21,7 @@ _DETAILS = {
     403: ("lacks-scope", "this key lacks the scope operate: ask the operator for one that has it"),
     404: ("unknown-pipeline", "there is no pipeline 3f0c9a5e7f214d0b9a4c8f1c2b6d7e80"),
     406: ("not-acceptable", "tables come as Parquet, Arrow and JSON"),
+    408: ("request-timeout", "the body came too slowly: send it again"),
     409: ("wrong-state", "pipeline 3f0c9a5e7f214d0b9a4c8f1c2b6d7e80 is running: cancel it first"),
     410: ("gone", "the input is gone since it was analysed: put it back to see pictures of it"),
     413: ("content-too-large", "the body is longer than 1048576 bytes: send less"),
@@ -32,6 +33,7 @@ _DETAILS = {
         "unavailable",
         "the service cannot reach what it needs: try again later; GET /health says what is missing",
     ),
+    507: ("no-room", "the disk for uploads is full: tell the operator"),
 }
 
 _KEYS = {

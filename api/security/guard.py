@@ -11,10 +11,10 @@ from starlette.types import Scope as Connection
 
 from api.security.callers import Caller, address_of, headers_of, is_local
 from api.security.rates import Allowance, Kind, Rates
-from api.security.tickets import Tickets
 from application.api_keys import ApiKeys
 from application.ports import ArtifactStore
 from application.state import StateStore
+from application.tickets import Tickets
 
 if TYPE_CHECKING:
     from infrastructure.settings import Settings

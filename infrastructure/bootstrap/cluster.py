@@ -38,6 +38,8 @@ from infrastructure.state.redis_server import check_server
 from infrastructure.storage.folder import FolderArtifactStore
 from infrastructure.storage.opening import open_store
 from infrastructure.storage.remote import RemoteArtifactStore
+from infrastructure.telemetry.instruments import Telemetry, instruments
+from infrastructure.telemetry.work_metrics import WorkMetrics
 
 if TYPE_CHECKING:
     from infrastructure.pulsar.relay import Relay
@@ -88,6 +90,7 @@ class Hands:
     reconciler: Reconciler
     collect: Callable[[], None]
     memory_limit_mb: int
+    instruments: Telemetry
 
 
 def worker_hands(
@@ -102,6 +105,8 @@ def worker_hands(
     cluster = connect(settings)
     holder = f"{socket.gethostname()}:{os.getpid()}"
     able = (*Machine.here().able, *own_versions())
+    metrics = WorkMetrics.here() if settings.ml_pipeline_metrics_port else None
+    watched = instruments("worker", cluster.state, holder, metrics)
     threads = inference.threads_per_process(processes)
     matches = MatchCache(cluster.state, cluster.artifacts, threads)
     reconciler = Reconciler(
@@ -112,6 +117,7 @@ def worker_hands(
         invitations.send,
         invitations.waiting,
         settings.match_time_limit_seconds,
+        watched,
     )
     worker = Worker(
         cluster.state,
@@ -127,9 +133,11 @@ def worker_hands(
             settings.cell_time_limit_seconds,
             partial(_end_overdue, cluster.state, settings.cell_time_limit_seconds),
             stopping,
+            watched,
         ),
         invitations.send,
-        Silent(),
+        watched,
+        watched,
     )
     record = WorkerRecord(holder, tuple(queues), able)
     return Hands(
@@ -138,12 +146,14 @@ def worker_hands(
         reconciler,
         partial(_collect, cluster, matches),
         settings.worker_memory_limit_mb,
+        watched,
     )
 
 
 def service(cluster: Cluster, invitations: Invitations) -> Service:
     """What the API calls."""
-    return Service(cluster.state, cluster.ledger, invitations.send, time.time)
+    watched = instruments("api", cluster.state)
+    return Service(cluster.state, cluster.ledger, invitations.send, time.time, watched)
 
 
 def relay(settings: Settings) -> "Relay":
@@ -152,19 +162,20 @@ def relay(settings: Settings) -> "Relay":
     Raises:
         ConfigurationError: PULSAR_SERVICE_URL is empty.
     """
-    from infrastructure.pulsar.publisher import Publisher  # native code, for this process alone
     from infrastructure.pulsar.relay import Relay, final_match_events
+    from infrastructure.telemetry.publishing import WatchedPublisher  # native code: here alone
 
     if not settings.pulsar_service_url:
         raise ConfigurationError("PULSAR_SERVICE_URL is empty: there is nowhere to publish to")
     cluster = connect(settings)
     outbox = Outbox(cluster.state, cluster.artifacts, spill_entries=settings.log_spill_entries)
-    publisher = Publisher(
+    publisher = WatchedPublisher(
         settings.pulsar_service_url,
         f"persistent://{settings.pulsar_tenant_namespace}/footanalytics",
         settings.pulsar_token.get_secret_value(),
         str(settings.pulsar_tls_trust_certs or ""),
     )
+    publisher.watch(settings)
     return Relay(outbox, publisher, partial(final_match_events, cluster.artifacts))
 
 

@@ -30,6 +30,8 @@ from infrastructure.matches import MatchCache, own_versions, plan_for_cluster
 from infrastructure.settings import Settings
 from infrastructure.state.sqlite import SQLiteStateStore
 from infrastructure.storage.folder import FolderArtifactStore, as_resource_errors
+from infrastructure.telemetry.instruments import Telemetry, instruments
+from infrastructure.telemetry.work_metrics import WorkMetrics
 
 _ABANDONED_S = 86_400.0
 _COLLECT_S = 3600.0
@@ -66,7 +68,8 @@ def local_service(folder: Path, settings: Settings, processes: int) -> Iterator[
         heart.start()
         workers.start()
         try:
-            service = Service(state, ledger, bell.ring, time.time)
+            watched = instruments("serve", state)
+            service = Service(state, ledger, bell.ring, time.time, watched)
             yield LocalService(state, artifacts, ledger, service)
         finally:
             heart.stop()
@@ -138,15 +141,17 @@ class _Wired:
     def _worker_over(self, matches: MatchCache, name: str, stopping: Callable[[], bool]) -> Worker:
         limit_s = float(self.settings.cell_time_limit_seconds)
         lease_s = self.settings.lease_seconds
+        watched = self._watched(name)
         return Worker(
             self.state,
             self.ledger,
             matches,
             Admitter(self.state, self.artifacts, self.ledger, partial(plan_for_cluster, Silent())),
             Ability(name, self._able, lease_s),
-            Renewer(self.state, lease_s, limit_s, lambda _: None, stopping),
+            Renewer(self.state, lease_s, limit_s, lambda _: None, stopping, watched),
             self.bell.ring,
-            Silent(),
+            watched,
+            watched,
         )
 
     def heart(self) -> Heart:
@@ -159,6 +164,7 @@ class _Wired:
             self.bell.ring,
             lambda _: {},
             self.settings.match_time_limit_seconds,
+            self._watched("heart"),
         )
         record = WorkerRecord(f"local:{os.getpid()}", ("gpu", "cpu"), self._able)
         return Heart(self.state, record, reconciler, partial(self._collect, matches))
@@ -168,6 +174,9 @@ class _Wired:
             keep_s = self.settings.checkpoint_ttl_seconds
             Collector(self.state, self.artifacts, self.ledger, matches, keep_s).collect()
             self.artifacts.clear_temporary(older_than_s=_ABANDONED_S)
+
+    def _watched(self, name: str) -> Telemetry:
+        return instruments("serve", self.state, name, WorkMetrics.here())
 
     def _matches(self, child: Child | None) -> MatchCache:
         threads = inference.threads_per_process(self.processes)

@@ -1,7 +1,6 @@
 """The application's instruments: what it tells becomes spans, numbers and fields of log lines."""
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -16,10 +15,9 @@ from domain.errors import FootAnalyticsError
 from domain.grid import Cell, Queue
 from infrastructure.telemetry.job import JobUnderWay, Made
 from infrastructure.telemetry.match_spans import MatchSpans
-from infrastructure.telemetry.traces import spans_of
+from infrastructure.telemetry.traces import safely, spans_of
 from infrastructure.telemetry.work_metrics import WorkMetrics
 
-_log = logging.getLogger(__name__)
 _FIELDS = ("pipeline", "job", "token", "worker", "cells", "trace_id")
 _job: ContextVar[JobUnderWay | None] = ContextVar("job", default=None)
 
@@ -58,13 +56,13 @@ class Telemetry(NoInstruments):
 
     def submitted(self, record: PipelineRecord) -> None:
         if self._spans:
-            _safely(self._spans.submitted, record)
+            safely(self._spans.submitted, record)
 
     def ended(self, record: PipelineRecord) -> None:
         if self._spans:
-            _safely(self._spans.ended, record)
+            safely(self._spans.ended, record)
         if self._metrics:
-            _safely(self._metrics.ended, record)
+            safely(self._metrics.ended, record)
 
     @contextmanager
     def job(self, lease: Lease, queue: Queue) -> Iterator[None]:
@@ -79,7 +77,7 @@ class Telemetry(NoInstruments):
             job.left(error)
             raise
         finally:
-            _safely(self._over, job)
+            safely(self._over, job)
             structlog.contextvars.unbind_contextvars(*_FIELDS)
             _job.reset(token)
 
@@ -124,10 +122,3 @@ class Telemetry(NoInstruments):
             record = job.task.match.record if job.task else self._state.pipeline(pipeline_id)
             if record:
                 self._spans.job(job, record)
-
-
-def _safely(tell: Callable[..., None], *told: object) -> None:
-    try:
-        tell(*told)
-    except Exception:  # the telemetry's edge: no work may fail because of it
-        _log.debug("telemetry", exc_info=True)

@@ -14,6 +14,7 @@ import structlog
 from infrastructure.settings import masked
 
 _QUIET = ("httpx", "httpcore", "urllib3", "botocore", "aiobotocore", "s3fs", "fsspec", "asyncio")
+_OF_EACH_INVITATION = ("celery.worker.strategy", "celery.app.trace")
 _OF_SERVERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "celery", "celery.task")
 
 
@@ -50,7 +51,7 @@ def _adopt_others(level: int) -> None:
     for name in _OF_SERVERS:
         other = logging.getLogger(name)
         other.handlers, other.propagate = [], True
-    for name in _QUIET:
+    for name in (*_QUIET, *_OF_EACH_INVITATION):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     logging.getLogger("opentelemetry").setLevel(max(level, logging.ERROR))
 

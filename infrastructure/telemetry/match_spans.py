@@ -94,7 +94,11 @@ class MatchSpans:
         return span_id(record.pipeline_id, record.attempt, "job", job.lease.job)
 
     def _cells(
-        self, job: JobUnderWay, record: PipelineRecord, place: TraceContext, times: tuple[float, float]
+        self,
+        job: JobUnderWay,
+        record: PipelineRecord,
+        place: TraceContext,
+        times: tuple[float, float],
     ) -> None:
         """The cells of a pass share its time; what each took of it is an attribute."""
         for made in job.made:

@@ -9,8 +9,10 @@ from application.trace_context import TraceContext, span_id
 from domain.pipeline import EventKind
 from infrastructure.pulsar.publisher import Publisher, Topic
 from infrastructure.pulsar.schemas import Message
+from infrastructure.settings import Settings
 from infrastructure.telemetry.match_spans import RETRY
-from infrastructure.telemetry.traces import Spans
+from infrastructure.telemetry.serving import serve
+from infrastructure.telemetry.traces import Spans, safely, spans_of
 
 _OF_A_CELL = (EventKind.CELL_COMPLETED.value, EventKind.STAGE_COMPLETED.value)
 
@@ -34,14 +36,21 @@ class WatchedPublisher(Publisher):
     spans: Spans | None = None
     numbers: "RelayMetrics | None" = None
 
+    def watch(self, settings: Settings) -> None:
+        """Begin to count and to make spans, as far as that is switched on."""
+        self.spans = spans_of("relay")
+        if settings.ml_pipeline_metrics_port:
+            self.numbers = RelayMetrics()
+            serve(self.numbers.registry, settings)
+
     def send(self, topic: Topic, messages: Sequence[Message]) -> None:
         began = time.time()
         publications = _publications(topic, messages) if self.spans else {}
         super().send(topic, [_marked(each, publications) for each in messages])
         if self.numbers:
             self.numbers.published.labels(topic).inc(len(messages))
-        for publication in dict.fromkeys(publications.values()):
-            self._give(topic, publication, began)
+        for publication in {each.place: each for each in publications.values()}.values():
+            safely(self._give, topic, publication, began)
 
     def close(self) -> None:
         super().close()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infrastructure.settings import Settings
 from infrastructure.telemetry.gpus import gpus
 
 if TYPE_CHECKING:
@@ -20,23 +21,26 @@ def worker_registry(folder: Path) -> "CollectorRegistry":
     from prometheus_client.multiprocess import MultiProcessCollector
 
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(folder))
+    MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
     registry.register(GpuCollector())
     return registry
 
 
-def serve(registry: "CollectorRegistry", host: str, port: int) -> Callable[[], None]:
-    """Serve `registry` until what is returned is called.
+def serve(registry: "CollectorRegistry", settings: Settings) -> Callable[[], None]:
+    """Serve `registry`, where a port for that is set, until what is returned is called.
 
     A port that is taken is no reason not to work: it is said, and nothing is served.
     """
+    host, port = settings.ml_pipeline_metrics_host, settings.ml_pipeline_metrics_port
+    if not port:
+        return lambda: None
     from prometheus_client import start_http_server
 
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:
         _log.warning(
-            "no metrics: %s:%d cannot be listened on (%s): set ML_PIPELINE_METRICS_PORT",
+            "no metrics of this process: %s:%d cannot be listened on (%s)",
             host,
             port,
             error.strerror,

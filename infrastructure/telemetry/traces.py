@@ -4,9 +4,11 @@ Every span is given when it is over, with ids that were known before (applicatio
 Nothing is kept open between processes, and one that dies leaves no half a trace.
 """
 
+import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from application.trace_context import TraceContext
@@ -14,8 +16,9 @@ from domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
-    from opentelemetry.trace import SpanContext
+    from opentelemetry.trace import Link, SpanContext
 
+_log = logging.getLogger(__name__)
 Kind = Literal["internal", "server", "producer", "consumer"]
 Value = str | int | float | bool | Sequence[str]
 NO_PARENT = "0" * 16
@@ -23,6 +26,14 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _LINKS = 128
 _FLUSH_MS = 3000
+
+
+def safely(tell: Callable[..., None], *told: object) -> None:
+    """Tell it; whatever goes wrong with that is not the work's trouble."""
+    try:
+        tell(*told)
+    except Exception:  # the telemetry's edge
+        _log.warning("telemetry failed; the work goes on", exc_info=True)
 
 
 def chosen_exporter(environment: Mapping[str, str] = os.environ) -> str:
@@ -50,11 +61,14 @@ def chosen_exporter(environment: Mapping[str, str] = os.environ) -> str:
 def spans_of(part: str) -> "Spans | None":
     """Where this process's spans go, as the environment says; None where tracing is off.
 
-    Call it in the process that uses it, after any fork: it has a thread.
+    Call it in the process that uses it, after any fork: it has a thread, one for all who ask.
     """
     name = chosen_exporter()
-    if not name:
-        return None
+    return _spans(name, part, os.getpid()) if name else None
+
+
+@lru_cache(1)
+def _spans(name: str, part: str, _process: int) -> "Spans":
     if name == "console":
         from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
@@ -89,7 +103,7 @@ class Spans:
     def samples(self, trace_id: str) -> bool:
         """Whether a trace that begins here is recorded, as OTEL_TRACES_SAMPLER says."""
         result = self._provider.sampler.should_sample(None, int(trace_id, 16), "video_processing")
-        return result.decision.is_sampled()
+        return bool(result.decision.is_sampled())  # type: ignore[no-untyped-call]
 
     def give(
         self,
@@ -151,7 +165,7 @@ def _remote(place: TraceContext) -> "SpanContext":
     )
 
 
-def _link(trace_id: str, span_id: str) -> object:
+def _link(trace_id: str, span_id: str) -> "Link":
     from opentelemetry.trace import Link
 
     return Link(_remote(TraceContext(trace_id, span_id)))

@@ -1,8 +1,8 @@
 """What workers count. The processes of one worker share files, which its first process serves."""
 
 import os
+import shutil
 import tempfile
-from functools import lru_cache
 from pathlib import Path
 
 from application.state import PipelineRecord
@@ -13,6 +13,11 @@ _STAGE_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 _MATCH_BUCKETS = (60, 300, 900, 1800, 3600, 7200, 14400, 43200)
 
 
+def of_this_process() -> "WorkMetrics | None":
+    """None where no work is done here, or not counted."""
+    return _here[0] if _here else None
+
+
 def share() -> Path:
     """Give the processes that are started from here on a folder for their numbers.
 
@@ -20,11 +25,18 @@ def share() -> Path:
     """
     if FOLDER not in os.environ:
         os.environ[FOLDER] = tempfile.mkdtemp(prefix="footanalytics-metrics-")
+        _made.append(Path(os.environ[FOLDER]))
     return Path(os.environ[FOLDER])
 
 
+def forget() -> None:
+    """Remove the folder, if `share` made it."""
+    if _made:
+        shutil.rmtree(_made.pop(), ignore_errors=True)
+
+
 class WorkMetrics:
-    """The numbers of one process."""
+    """The numbers of one process; make them by `here`."""
 
     def __init__(self) -> None:
         from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -65,10 +77,11 @@ class WorkMetrics:
             self.renewals.labels(outcome)
 
     @classmethod
-    @lru_cache(1)
     def here(cls) -> "WorkMetrics":
         """Those of this process."""
-        return cls()
+        if not _here:
+            _here.append(cls())
+        return _here[0]
 
     def job(self, job: JobUnderWay) -> None:
         """A try at a job is over."""
@@ -90,3 +103,7 @@ class WorkMetrics:
         self.matches.labels(record.state.value).inc()
         if record.state == "completed" and record.finished_at:
             self.match_seconds.observe(max(record.finished_at - record.submitted_at, 0.0))
+
+
+_here: list[WorkMetrics] = []
+_made: list[Path] = []

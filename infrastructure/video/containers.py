@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FORMATS = "mov,mp4,matroska,webm,mpegts,mpeg,avi,flv,ogg,asf,mxf"
 READABLE = "MP4, MOV, MKV, WebM, MPEG-TS, MPEG, AVI, FLV, OGG, WMV or MXF"
 
+MAX_PIXELS = 8192 * 4608
+"""The largest picture that is decoded: 8K."""
+
 # A byte offset is an exact address in these; in the others a time stamp is.
 BYTE_SEEKABLE = ("mpegts", "mpeg")
 
@@ -51,4 +54,6 @@ def open_video(path: Path, stream_index: int) -> Iterator[tuple[InputContainer, 
         stream = container.streams[stream_index] if stream_index < len(container.streams) else None
         if not isinstance(stream, VideoStream):
             raise InputError(f"{path}: its video stream is gone; it has changed, start again")
+        # The probe has seen one picture; a later one may be of any size.
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         yield container, stream

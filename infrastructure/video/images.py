@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
+import warnings
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,8 +14,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from domain.errors import InputError
+from infrastructure.video.containers import MAX_PIXELS
 from infrastructure.video.decode import Frame
 from infrastructure.video.index import FrameIndex, images_index
 from infrastructure.video.info import VideoInfo, fit, image_info
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 DEFAULT_FPS = 25.0
+_FORMATS = ("PNG", "JPEG", "BMP")
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,10 +123,24 @@ def read_image(path: Path) -> NDArray[np.uint8] | None:
     """
     try:
         data = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if _is_harmless(data) else None
     except (OSError, cv2.error):
         return None
     return None if image is None else np.asarray(image, np.uint8)
+
+
+def _is_harmless(data: NDArray[np.uint8]) -> bool:
+    """By its header a picture of the named kinds and no larger than a video's may be.
+
+    OpenCV looks at no suffix, and unpacks 100 KB to gigabytes.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            width, height = Image.open(io.BytesIO(data), formats=_FORMATS).size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+    return int(width) * int(height) <= MAX_PIXELS
 
 
 def numbered_images(folder: Path) -> tuple[str, ...]:

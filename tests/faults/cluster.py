@@ -17,14 +17,14 @@ from application import records
 from application.checkpoints import Checkpoints
 from application.match import PlanDocument
 from application.state import JobStates, PipelineRecord
-from deploy.servers import RedisServer
+from deploy.servers import NoServerError, RedisServer
 from domain.configuration import ProcessingConfiguration
 from domain.errors import ResourceError
 from domain.grid import Cell, Plan
 from infrastructure.bootstrap import cluster as bootstrap
 from infrastructure.invitations import STEPS, Invitations
 from infrastructure.settings import Settings
-from tests.faults import together
+from tests.faults import cannot_have, together
 from tests.faults.broker import ProxiedPulsar
 from tests.faults.stages import install
 
@@ -79,8 +79,15 @@ class Program:
         if self.alive:
             self.send(signal.SIGCONT)
             self.send(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
+            try:
                 self.process.wait(limit_s)
+            except subprocess.TimeoutExpired:
+                self._say_where_it_stands()
+
+    def _say_where_it_stands(self) -> None:
+        if "tests.faults.crash" in self._command:
+            self.send(signal.SIGUSR2)
+            time.sleep(0.5)
 
     @property
     def leaked(self) -> bool:
@@ -119,8 +126,11 @@ class Cluster:
         self._given = environment
 
     def __enter__(self) -> Self:
-        for server in (self.state_server, self.broker_server):
-            self.until.enter_context(server)
+        try:
+            for server in (self.state_server, self.broker_server):
+                self.until.enter_context(server)
+        except NoServerError as error:
+            cannot_have("Redis", error)
         self.settings = Settings.load(self.environment)
         self.cluster = bootstrap.connect(self.settings)
         self.state, self.ledger = self.cluster.state, self.cluster.ledger

@@ -6,6 +6,7 @@ SIGKILL comes when a process reaches the point for the N-th time and is the firs
 FLAG: of many processes with one flag one dies.
 """
 
+import faulthandler
 import os
 import runpy
 import signal
@@ -99,8 +100,8 @@ def _aim(point: str, count: Callable[[], None]) -> None:
         "results kept": lambda: _after(Ledger, "keep_results", count),
         "state begun": lambda: _after(State, "begin", count),
         "reconciling": lambda: _before(Reconciler, "tick", count),
-        "submission kept": lambda: _after(Ledger, "keep", count),
-        "before submission": lambda: _before(Ledger, "keep", count),
+        "submission kept": lambda: _after(Ledger, "keep_first", count),
+        "before submission": lambda: _before(Ledger, "keep_first", count),
         "submitted": lambda: _after(State, "submit", count),
         **_relay_places(count),
     }
@@ -135,6 +136,7 @@ def _after_read_up_to(count: Callable[[], None]) -> None:
 
 
 def main() -> None:
+    faulthandler.register(signal.SIGUSR2)  # where it stands, when it does not end
     point, number, flag, module, *arguments = sys.argv[1:]
     sys.argv = [module, *arguments]
     if "ORPHAN_S" in os.environ:

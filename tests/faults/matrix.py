@@ -30,7 +30,7 @@ from tests.faults import (  # noqa: F401  each adds its scenarios to the list
 )
 from tests.faults.broker import ProxiedPulsar, proxied_pulsar
 from tests.faults.cluster import Cluster
-from tests.faults.report import Outcome, page
+from tests.faults.report import Outcome, merged, page
 from tests.faults.rig import TRACKED, Rig, undisturbed
 from tests.faults.scenario import SCENARIOS, Scenario
 from tests.matches import render_match
@@ -138,11 +138,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Plays the fault matrix with real processes.")
     parser.add_argument("--report", type=Path, help="the page to write")
     parser.add_argument("--only", default="", help="scenarios with this text in 'group: name'")
+    parser.add_argument("--outcomes", type=Path, help="kept from run to run, the latest of each")
     parser.add_argument("--jobs", type=int, default=1, help="scenarios at the same time")
     options = parser.parse_args()
     base = Path(tempfile.mkdtemp(prefix="faults-"))
     chosen = [each for each in SCENARIOS.values() if options.only in each.title]
     outcomes = play_all(chosen, base, options.jobs)
+    if options.outcomes:
+        outcomes = merged(options.outcomes, outcomes)
     if options.report:
         options.report.write_text(page(outcomes, options.jobs))
     failed = [outcome for outcome in outcomes if outcome.result == "failed"]

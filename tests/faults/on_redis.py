@@ -107,11 +107,15 @@ def _full(rig: Rig) -> None:
 
 @scenario("broker's Redis out of memory, then given more", GROUP)
 def _broker_full(rig: Rig) -> None:
-    rig.start()
-    rig.held("slow/1")
-    rig.affects_all()
-    rig.cluster.broker.config_set("maxmemory", "1mb")
-    time.sleep(4.0)
-    rig.cluster.broker.config_set("maxmemory", "0")
-    rig.ends()
+    """Celery's library for Redis ends with it; workers are started again."""
+    with rig.supervised():
+        rig.start()
+        rig.held("slow/1")
+        rig.affects_all()
+        rig.cluster.broker.config_set("maxmemory", "1mb")
+        time.sleep(4.0)
+        rig.cluster.broker.config_set("maxmemory", "0")
+        rig.ends()
+        rig.finish_first()
+    rig.notes.append(f"{rig.kills} workers ended and were started again")
     rig.finish()

@@ -1,6 +1,7 @@
 """Faults of worker processes, of beat, and of their clocks and networks."""
 
 import os
+import re
 import signal
 import time
 from functools import partial
@@ -117,7 +118,7 @@ def _stalled(rig: Rig) -> None:
     rig.stall(worker)
     rig.until_again()
     worker.send(signal.SIGCONT)
-    rig.cluster.wait(lambda: "lease" in worker.said() and "ended" in worker.said())
+    rig.cluster.wait(lambda: re.search(r"lease( \d+)? has ended", worker.said()))
     rig.finish()
     rig.notes.append("the late result was refused")
 

@@ -1,5 +1,6 @@
 """What came of the fault matrix, as a page for docs/."""
 
+import json
 import os
 import platform
 import statistics
@@ -7,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 from deploy.servers import PULSAR_VERSION
 from tests.faults.cluster import LEASE_S
 from tests.faults.rig import PROMISE_S
-from tests.faults.scenario import Scenario
+from tests.faults.scenario import SCENARIOS, Scenario
 
 TEXT = """\
 # Reliability: the fault matrix
@@ -79,6 +81,22 @@ class Outcome:
             notes,
         )
         return f"| {' | '.join(cells)} |"
+
+
+def merged(file: Path, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """These and, of the scenarios that were not played now, what the file has; it is rewritten."""
+    known = json.loads(file.read_text()) if file.exists() else {}
+    known |= {
+        each.scenario.name: [each.result, each.recovery_s, each.seconds, each.notes]
+        for each in outcomes
+    }
+    file.write_text(json.dumps(known, indent=1))
+    return [
+        Outcome(scenario, result, recovery_s, seconds, tuple(notes))
+        for name, scenario in SCENARIOS.items()
+        if name in known
+        for result, recovery_s, seconds, notes in [known[name]]
+    ]
 
 
 def page(outcomes: Sequence[Outcome], jobs: int = 1) -> str:
