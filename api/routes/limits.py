@@ -32,8 +32,15 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        headers = dict(scope["headers"])
+        if b"content-length" in headers and b"transfer-encoding" in headers:
+            # a proxy before us may have seen another end of the body (request smuggling)
+            text, close = "the body has two lengths: send one", {"Connection": "close"}
+            response = problem(scope["path"], 400, "malformed", text, headers=close)
+            await response(scope, receive, send)
+            return
         limit = self._limit_of(scope)
-        promised = dict(scope["headers"]).get(b"content-length", b"0")
+        promised = headers.get(b"content-length", b"0")
         if not promised.isdigit() or int(promised[:20]) > limit:
             text = _refusal(limit)
             response = problem(scope["path"], 413, "content-too-large", text)

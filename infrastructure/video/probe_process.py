@@ -62,10 +62,15 @@ def main_stream(container: Any) -> Any:
             s.codec_context is not None,
             s.frames != 1,
             bool(s.disposition & flags.default),
-            s.width * s.height,
+            pixels(s),
             -s.index,
         ),
     )
+
+
+def pixels(stream: Any) -> int:
+    """A stream that nothing here can decode has no size that could be asked for."""
+    return 0 if stream.codec_context is None else int(stream.width * stream.height)
 
 
 def left_out(container: Any, chosen: Any) -> list[str]:
@@ -75,7 +80,7 @@ def left_out(container: Any, chosen: Any) -> list[str]:
     flags = av.stream.Disposition
     still = flags.attached_pic | flags.timed_thumbnails
     return [
-        f"stream {s.index} ({s.width}x{s.height})"
+        f"stream {s.index} ({s.width}x{s.height})" if pixels(s) else f"stream {s.index}"
         for s in container.streams.video
         if s.index != chosen.index and not s.disposition & still and s.frames != 1
     ]

@@ -5,6 +5,7 @@ Plays every scenario with real processes and writes what came of it.
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -129,8 +130,12 @@ def play_all(chosen: Sequence[Scenario], base: Path, jobs: int) -> list[Outcome]
     with stage.until:
         stage.prepare(chosen)
         with ThreadPoolExecutor(jobs) as pool:
-            for done in [pool.submit(play_lane, lane) for lane in lanes(chosen)]:
-                done.result()
+            played = [pool.submit(play_lane, lane) for lane in lanes(chosen)]
+            try:
+                for lane in played:
+                    lane.result()
+            finally:  # told to stop: what is being played ends in order, the others do not begin
+                pool.shutdown(cancel_futures=True)
     return [outcomes[scenario.name] for scenario in chosen]
 
 
@@ -141,6 +146,7 @@ def main() -> int:
     parser.add_argument("--outcomes", type=Path, help="kept from run to run, the latest of each")
     parser.add_argument("--jobs", type=int, default=1, help="scenarios at the same time")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     base = Path(tempfile.mkdtemp(prefix="faults-"))
     chosen = [each for each in SCENARIOS.values() if options.only in each.title]
     outcomes = play_all(chosen, base, options.jobs)

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import statistics
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -112,11 +113,12 @@ def page(outcomes: Sequence[Outcome], jobs: int = 1) -> str:
 def _conditions(jobs: int) -> str:
     day = datetime.now(UTC).strftime("%Y-%m-%d")
     packages = ", ".join(f"{name} {version(name)}" for name in ("celery", "kombu", "redis"))
-    return (
+    return textwrap.fill(
         f"Conditions: {day}, {len(os.sched_getaffinity(0))} CPU cores that other work may share, "
         f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, "
         f"{packages} (the Python packages), Pulsar {PULSAR_VERSION}; "
-        f"{jobs} scenario{'' if jobs == 1 else 's'} at a time."
+        f"{jobs} scenario{'' if jobs == 1 else 's'} at a time.",
+        100,
     )
 
 
