@@ -112,6 +112,7 @@ def cluster_parts() -> Iterator[Parts]:
     from infrastructure.storage.folder import FolderArtifactStore
     from infrastructure.telemetry.logs import configure
     from infrastructure.telemetry.redis_memory import redis_memory
+    from infrastructure.telemetry.traces import flush
 
     try:
         settings = Settings.load()
@@ -148,6 +149,7 @@ def cluster_parts() -> Iterator[Parts]:
             memory=partial(redis_memory, settings),
         )
     finally:
+        flush()  # uvicorn ends by the signal that it got, and nothing runs at its exit
         cluster.state.close()
 
 

@@ -52,7 +52,10 @@ class Watchers:
         *,
         heartbeat_s: float = HEARTBEAT_S,
         bound: int = QUEUE_LENGTH,
+        told_after: Callable[[float], None] = lambda _: None,
     ) -> None:
+        """`told_after` hears how many seconds after a change its message was made."""
+        self._told_after = told_after
         self._state = state
         self._artifacts = artifacts
         self._beat_s = heartbeat_s / 2
@@ -279,6 +282,7 @@ class Watchers:
         if change.event.kind is EventKind.PIPELINE_STARTED:
             followed.due = 0.0  # there is a plan now
         self._tell(followed, [followed.progress.take(change)])
+        self._told_after(time.time() - change.time)
 
     def _tell(self, followed: _Followed, messages: Iterable[Told]) -> None:
         for told in messages:

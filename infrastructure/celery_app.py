@@ -28,6 +28,7 @@ from infrastructure.invitations import STEPS, WORK, Invitations
 from infrastructure.settings import Settings, adopt_env_file
 from infrastructure.telemetry.logs import configure
 from infrastructure.telemetry.serving import serve, worker_registry
+from infrastructure.telemetry.traces import flush
 from infrastructure.telemetry.work_metrics import forget, share
 
 _log = logging.getLogger(__name__)
@@ -156,7 +157,16 @@ def _tell_children(instance: Any, **_: Any) -> None:
         share()
     os.environ[_PROCESSES] = "1" if _Process.early else str(instance.concurrency)
     if _Process.early:
+        _live()
+
+
+def _live() -> None:
+    """Say that this process lives; one that cannot work must not take invitations."""
+    try:
         _Process.get().heart.start()
+    except Exception as error:  # Celery would log it and go on
+        print(f"footanalytics: the worker cannot start: {error}", file=sys.stderr)
+        os._exit(1)
 
 
 @signals.worker_init.connect
@@ -189,8 +199,7 @@ def _serve_metrics(**_: Any) -> None:
 
 @signals.worker_process_shutdown.connect
 def _send_what_waits(**_: Any) -> None:
-    if _Process.hands:
-        _Process.hands.instruments.flush()
+    flush()
 
 
 @signals.worker_process_init.connect
@@ -202,7 +211,7 @@ def _start(**_: Any) -> None:
     _Process.early = _QUEUES not in os.environ
     if not _Process.early:
         _Process.hands = None  # the parent's, after a fork
-        _Process.get().heart.start()
+        _live()
 
 
 @signals.worker_shutting_down.connect
@@ -241,6 +250,7 @@ def _end_this_process() -> None:
     if _is_solo():
         os.kill(os.getpid(), signal.SIGTERM)
     else:
+        flush()
         os._exit(1)
 
 

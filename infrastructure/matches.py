@@ -1,6 +1,7 @@
 """The matches that a worker process has open, and how a queued one is planned for a cluster."""
 
 import dataclasses
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -52,8 +53,13 @@ class MatchCache:
         self._threads = threads
         self._child = child
         self._open: OrderedDict[str, OpenMatch] = OrderedDict()
+        self._lock = threading.Lock()
 
     def open(self, pipeline_id: str) -> OpenMatch:
+        with self._lock:  # a worker's heart settles matches while it works
+            return self._find(pipeline_id)
+
+    def _find(self, pipeline_id: str) -> OpenMatch:
         record = self._state.pipeline(pipeline_id)
         if record is None or record.plan is None:
             raise LeaseError(f"pipeline {pipeline_id} is gone")

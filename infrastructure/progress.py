@@ -200,6 +200,8 @@ def _work(host: str, port: int) -> None:
     )  # heavy, and not needed by who only serves
     from infrastructure.settings import Settings
     from infrastructure.telemetry.logs import configure
+    from infrastructure.telemetry.progress_metrics import ProgressMetrics
+    from infrastructure.telemetry.serving import serve as serve_metrics
 
     settings = Settings.load()
     configure(settings.ml_pipeline_log_level, "progress")
@@ -208,7 +210,9 @@ def _work(host: str, port: int) -> None:
     place = Place(cluster.state, f"{socket.gethostname()}:{os.getpid()}")
     place.take()
     try:
-        watchers = Watchers(cluster.state, cluster.artifacts)
+        metrics = ProgressMetrics.here()
+        serve_metrics(metrics.registry, settings)
+        watchers = Watchers(cluster.state, cluster.artifacts, told_after=metrics.told_after)
         asyncio.run(run(watchers, place, host, port))
     finally:
         place.leave()

@@ -20,6 +20,7 @@ from domain.configuration import STAGES, ProcessingConfiguration, StageOptions
 from domain.errors import ConfigurationError, InputError
 from domain.grid import Segment
 from domain.pitch import Pitch
+from infrastructure.storage.folder import as_resource_errors
 from infrastructure.video.source import hash_file
 
 SUFFIXES = frozenset({".json", ".jsonl", ".xml", ".dat", ".csv", ".txt"})
@@ -250,10 +251,12 @@ def _load(paths: Sequence[Path]) -> Any:
         raise InputError(
             f"{names}: tracking data comes as two files, metadata and positions: give both"
         )
+    with as_resource_errors(paths[0]):
+        contents = [path.read_bytes() for path in paths]
     for load in _loaders({path.suffix.lower() for path in paths}):
-        for first, second in permutations(paths):
+        for first, second in permutations(contents):
             try:
-                dataset = load(first.read_bytes(), second.read_bytes())
+                dataset = load(first, second)
                 if len(dataset.records):
                     return dataset
             except Exception:  # noqa: S112  whatever a parser says of another's format

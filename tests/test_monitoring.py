@@ -19,6 +19,7 @@ from infrastructure.state.redis import RedisStateStore
 from infrastructure.storage.folder import FolderArtifactStore
 from infrastructure.telemetry import serving
 from infrastructure.telemetry.gpus import Gpu
+from infrastructure.telemetry.progress_metrics import ProgressMetrics
 from infrastructure.telemetry.publishing import RelayMetrics
 from infrastructure.telemetry.redis_memory import redis_memory
 from infrastructure.telemetry.service_metrics import ServiceCollector
@@ -59,6 +60,7 @@ def told(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dic
         work.registry,
         relay.registry,
         serving.GpuCollector(),
+        ProgressMetrics().registry,
     ]
     for metric in (*vars(work).values(), relay.published):
         if getattr(metric, "_labelnames", ()):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from application import outbox as outboxes
-from application.outbox import RELAY, Outbox
+from application.outbox import RELAY, Outbox, forget_unread
 from application.state import LogEntry
 from domain.errors import ResourceError
 from infrastructure.state.sqlite import SQLiteStateStore
@@ -98,3 +98,18 @@ def test_spilling_leaves_what_another_reader_still_needs(
     outbox.spill()
     assert ids(state.log(0)) == told[2:]
     assert read_all(outbox) == told
+
+
+def test_a_log_that_no_relay_reads_is_kept_short(state: SQLiteStateStore) -> None:
+    tell(state, "match")
+    forget_unread(state, keep=2**40)
+    assert len(state.log(0)) == 12
+    forget_unread(state, keep=0)
+    assert state.log(0) == []
+
+
+def test_a_log_that_a_relay_reads_is_left_alone(state: SQLiteStateStore) -> None:
+    tell(state, "match")
+    state.read_up_to("relay", 0)
+    forget_unread(state, keep=0)
+    assert len(state.log(0)) == 12

@@ -79,7 +79,7 @@ def _environment(
         "ML_PIPELINE_VIDEO_ROOTS": str(folder / "videos"),
         "PULSAR_SERVICE_URL": pulsar_url,
         "OTEL_EXPORTER_OTLP_ENDPOINT": spans.url,
-        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "OTEL_BSP_SCHEDULE_DELAY": "600000",  # so what waits must be sent when processes end
         "TMPDIR": str(folder),
     }
 

@@ -57,6 +57,8 @@ def run(options: argparse.Namespace) -> int:
     from api.main import create_app
     from application.watchers import Watchers
     from infrastructure.settings import Settings, adopt_env_file
+    from infrastructure.telemetry.logs import configure as configure_log
+    from infrastructure.telemetry.progress_metrics import ProgressMetrics
 
     if options.processes is not None and options.processes < 1:
         raise InputError(f"--processes {options.processes}: legal are 1 and more")
@@ -65,16 +67,17 @@ def run(options: argparse.Namespace) -> int:
             raise InputError(f"--videos {folder}: not a folder")
     adopt_env_file()
     settings = Settings.load()
+    configure_log(settings.ml_pipeline_log_level, "serve")
     processes = options.processes or len(os.sched_getaffinity(0))
     with parts(options.dir, options.videos, settings, processes) as made:
         port = options.port or settings.ml_pipeline_port
         print(f"footanalytics: http://{options.host}:{port}/docs", file=sys.stderr)
-        level = settings.ml_pipeline_log_level
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)  # uvicorn stops by them and sends them once more
         app = create_app(made)
-        app.state.watchers = Watchers(made.state, made.artifacts)
-        config = uvicorn.Config(app, host=options.host, port=port, log_level=level)
+        told_after = ProgressMetrics.here().told_after
+        app.state.watchers = Watchers(made.state, made.artifacts, told_after=told_after)
+        config = uvicorn.Config(app, host=options.host, port=port, log_config=None)
         asyncio.run(_serve(uvicorn.Server(config), app.state.watchers, options.progress_port))
     return 0
 

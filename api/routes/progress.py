@@ -17,6 +17,7 @@ from api.schemas.documented import problems
 from application.watch import Close, Watch, deliver
 from application.watchers import Watchers
 from domain.errors import ResourceError, UnknownPipelineError
+from infrastructure.telemetry.progress_metrics import ProgressMetrics
 
 router = APIRouter(prefix="/api/v1", tags=["progress"])
 _CLOSING_S = 5.0
@@ -32,7 +33,8 @@ def watchers_of(app: FastAPI) -> Watchers:
     """The application's watchers; the first one makes them."""
     if not hasattr(app.state, "watchers"):
         parts: Parts = app.state.parts
-        app.state.watchers = Watchers(parts.state, parts.artifacts)
+        told_after = ProgressMetrics.here().told_after
+        app.state.watchers = Watchers(parts.state, parts.artifacts, told_after=told_after)
     return app.state.watchers  # type: ignore[no-any-return]
 
 

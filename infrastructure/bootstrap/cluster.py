@@ -15,7 +15,7 @@ from application.collector import Collector
 from application.heart import Heart
 from application.hold import Renewer
 from application.ledger import Ledger
-from application.outbox import Outbox
+from application.outbox import Outbox, forget_unread
 from application.ports import Silent
 from application.reconciler import Reconciler
 from application.retry import MAX_LOSSES
@@ -38,7 +38,7 @@ from infrastructure.state.redis_server import check_server
 from infrastructure.storage.folder import FolderArtifactStore
 from infrastructure.storage.opening import open_store
 from infrastructure.storage.remote import RemoteArtifactStore
-from infrastructure.telemetry.instruments import Telemetry, instruments
+from infrastructure.telemetry.instruments import instruments
 from infrastructure.telemetry.work_metrics import WorkMetrics
 
 if TYPE_CHECKING:
@@ -90,7 +90,6 @@ class Hands:
     reconciler: Reconciler
     collect: Callable[[], None]
     memory_limit_mb: int
-    instruments: Telemetry
 
 
 def worker_hands(
@@ -146,7 +145,6 @@ def worker_hands(
         reconciler,
         partial(_collect, cluster, matches),
         settings.worker_memory_limit_mb,
-        watched,
     )
 
 
@@ -184,6 +182,8 @@ def _collect(cluster: Cluster, matches: MatchCache) -> None:
         keep_s = cluster.settings.checkpoint_ttl_seconds
         Collector(cluster.state, cluster.artifacts, cluster.ledger, matches, keep_s).collect()
         cluster.artifacts.clear_temporary(older_than_s=86_400)
+        relayed = bool(cluster.settings.pulsar_service_url)
+        forget_unread(cluster.state, cluster.settings.log_spill_entries if relayed else 0)
 
 
 def _end_overdue(state: StateStore, limit_s: float, lease: Lease) -> None:

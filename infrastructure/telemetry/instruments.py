@@ -109,11 +109,6 @@ class Telemetry(NoInstruments):
         if self._metrics:
             self._metrics.renewals.labels(outcome).inc()
 
-    def flush(self) -> None:
-        """Send what waits: this process is about to end."""
-        if self._spans:
-            self._spans.flush()
-
     def _over(self, job: JobUnderWay) -> None:
         if self._metrics:
             self._metrics.job(job)

@@ -28,7 +28,6 @@ class MatchSpans:
 
     def __init__(self, spans: Spans) -> None:
         self._spans = spans
-        self.flush = spans.flush
 
     def begin(self, pipeline_id: str, caller: str) -> TraceContext:
         place = begin(pipeline_id, caller)

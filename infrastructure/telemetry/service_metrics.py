@@ -15,6 +15,7 @@ from application.state import JobStates, PipelineRecord, StateStore
 from domain.errors import FootAnalyticsError
 from domain.grid import Queue
 from domain.pipeline import PipelineState
+from infrastructure.telemetry.progress_metrics import ProgressMetrics
 from infrastructure.telemetry.serving import GpuCollector
 from infrastructure.telemetry.work_metrics import of_this_process
 
@@ -48,9 +49,10 @@ def service_registry(
 
 
 class WorkHere:
-    """What workers in threads of this process count."""
+    """How late watchers of this process are told, and what workers in its threads count."""
 
     def collect(self) -> "Iterable[Metric]":
+        yield from ProgressMetrics.here().registry.collect()
         metrics = of_this_process()
         if metrics:
             yield from metrics.registry.collect()

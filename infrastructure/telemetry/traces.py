@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
+from weakref import WeakSet
 
 from application.trace_context import TraceContext
 from domain.errors import ConfigurationError
@@ -78,6 +79,12 @@ def _spans(name: str, part: str, _process: int) -> "Spans":
     return Spans(part, OTLPSpanExporter())
 
 
+def flush() -> None:
+    """Send what waits in this process, which is about to end."""
+    for spans in _all:
+        spans.flush()
+
+
 class Spans:
     """Sends spans of a part of the service, in batches, from a thread of its own."""
 
@@ -99,6 +106,7 @@ class Spans:
         self._provider = TracerProvider(resource=resource, id_generator=ChosenIds())
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("footanalytics")
+        _all.add(self)
 
     def samples(self, trace_id: str) -> bool:
         """Whether a trace that begins here is recorded, as OTEL_TRACES_SAMPLER says."""
@@ -151,6 +159,7 @@ class Spans:
         self._provider.shutdown()
 
 
+_all: WeakSet[Spans] = WeakSet()
 _chosen: ContextVar[TraceContext] = ContextVar("chosen")
 
 

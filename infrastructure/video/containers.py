@@ -43,7 +43,9 @@ def open_video(path: Path, stream_index: int) -> Iterator[tuple[InputContainer, 
 
     try:
         # Absolute, because FFmpeg takes `match: 2.mp4` for a protocol called "match".
-        container = av.open(str(path.absolute()), mode="r", options=open_options())
+        container = av.open(
+            str(path.absolute()), mode="r", options=open_options(), metadata_errors="replace"
+        )
     except MemoryError as error:
         raise ResourceError(f"{path}: not enough memory to open it; free some and retry") from error
     except (FFmpegError, OSError) as error:

@@ -173,7 +173,10 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
     """Everything that info.VideoInfo holds, as plain JSON values."""
     import av
 
-    with av.open(request["path"], mode="r", options=request["options"]) as container:
+    # a title need not be UTF-8
+    with av.open(
+        request["path"], mode="r", options=request["options"], metadata_errors="replace"
+    ) as container:
         if len(container.streams) > request["max_streams"]:
             raise Refused("too_many_streams", str(len(container.streams)))
         stream = main_stream(container)
