@@ -25,7 +25,7 @@ _PAGE = 1000
 def forget_unread(state: StateStore, keep: int) -> None:
     """Where no relay ever read the log, nobody trims it: leave about `keep` entries of it."""
     if RELAY not in state.readers():
-        state.trim(min([state.last_number() - keep, *state.readers().values()]))
+        state.trim(min([state.last_number - keep, *state.readers().values()]))
 
 
 class _Part(NamedTuple):
