@@ -41,6 +41,7 @@ wants redis-server redis-server
 wants java default-jre-headless
 wants mvn maven
 wants cc "gcc libc6-dev"
+wants promtool prometheus
 ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || SERVERS="$SERVERS libfaketime"
 
 if [ -n "$SERVERS" ]; then

@@ -119,11 +119,16 @@ class _Process:
 
 @app.task(name=WORK)
 def work(queue: Queue) -> None:
-    """Do what the state says is next in the queue, for a short turn."""
+    """Do what the state says is next in the queue, for a short turn.
+
+    Who serves both queues takes tables first, so that results stream out while video is decoded.
+    """
     hands = _Process.get()
     until = time.monotonic() + _TURN_S
+    queues = [each for each in ("cpu", "gpu") if each == queue or each in hands.queues]
+    first = queues[: queues.index(queue) + 1]
     try:
-        while not _stopping() and hands.worker.take(queue):
+        while not _stopping() and any(hands.worker.take(each) for each in first):
             if time.monotonic() > until:
                 break
     except StateLostError:

@@ -21,10 +21,10 @@ VARIABLES = {name.upper() for name in Settings.model_fields}
 
 
 def locked(name: str) -> dict[str, str]:
-    """Version by package."""
-    lines = (ROOT / name).read_text().splitlines()
-    found = (re.match(r"([\w.-]+)==([^\s;]+)", line) for line in lines)
-    return {each[1]: each[2] for each in found if each}
+    """Version by package, for the images' Python 3.11."""
+    text = (ROOT / name).read_text()
+    found = re.findall(r"^([\w.-]+)==([^\s;]+)(?: ; ([^\\\n]*))?", text, re.MULTILINE)
+    return {package: version for package, version, marker in found if ">= '3.12'" not in marker}
 
 
 def stages() -> dict[str, tuple[str, str]]:

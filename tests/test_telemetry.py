@@ -1,91 +1,26 @@
-"""Traces, numbers and log lines of toy matches on the real stores, and of a real cluster."""
+"""Traces of toy matches, and of a match in a real cluster."""
 
-import io
-import json
-import logging
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
-from application.admission import Admitter
-from application.hold import Renewer
-from application.service import Service
-from application.state import PipelineRecord
 from application.trace_context import TraceContext, begin, caller_of
-from application.worker import Ability, Worker
-from domain.errors import ConfigurationError, InputError, ResourceError
-from domain.pipeline import PipelineState
-from infrastructure.settings import Settings
-from infrastructure.state.sqlite import SQLiteStateStore
-from infrastructure.storage.folder import FolderArtifactStore
-from infrastructure.telemetry import logs
-from infrastructure.telemetry.instruments import Telemetry
-from infrastructure.telemetry.match_spans import MatchSpans
-from infrastructure.telemetry.service_metrics import service_registry
-from infrastructure.telemetry.serving import serve
+from domain.errors import ConfigurationError, InputError
 from infrastructure.telemetry.traces import Spans, chosen_exporter
-from infrastructure.telemetry.work_metrics import WorkMetrics
 from tests.otlp import Collector, Span, collector
-from tests.toy_match import ABLE, FRAMES, SEGMENTS, TOTAL, Happening, ToyCluster
+from tests.toy_match import SEGMENTS, TOTAL
 from tests.traced import CALLER as ANALYST
 from tests.traced import traced_match
+from tests.traced_toys import JOBS, TracedToys, nothing
 
 IDS = st.integers(1, 2**64 - 1).map(lambda number: f"{number:016x}")
-JOBS = SEGMENTS * 2 + 3 + 1
-"""Of the toy match: look and walk on each segment, three END cells, the admission."""
-
-
-class TracedToys:
-    """A toy cluster with instruments of its own."""
-
-    def __init__(self, folder: Path, spans: Spans | None, happening: Happening) -> None:
-        self.state = SQLiteStateStore(folder / "state.sqlite")
-        self.spans = spans
-        self.metrics = WorkMetrics()
-        made = MatchSpans(spans) if spans else None
-        self.telemetry = Telemetry(self.state, "w", made, self.metrics)
-        artifacts = FolderArtifactStore(folder / "artifacts")
-        self.toys = ToyCluster(self.state, artifacts, happening)
-        self.service = Service(
-            self.state, self.toys.ledger, lambda *_: None, time.time, self.telemetry
-        )
-        self.toys.service = self.service
-
-    def run(self) -> None:
-        """Take jobs until none is left, whatever is put off for a while."""
-        self.toys.worker()
-        worker = Worker(
-            self.state,
-            self.toys.ledger,
-            self.toys,
-            Admitter(self.state, self.toys.artifacts, self.toys.ledger, self.toys.plan),
-            Ability("w", ABLE),
-            Renewer(self.state, 30.0, 1e9, lambda _: None, lambda: False, self.telemetry),
-            lambda *_: None,
-            self.telemetry,
-            self.telemetry,
-        )
-        while self.state.pipelines(state=PipelineState.RUNNING) or self.state.pipelines(
-            state=PipelineState.QUEUED
-        ):
-            if not (worker.take("cpu") or worker.take("gpu")):
-                self.state.expire(3, "lost")
-                time.sleep(0.02)
-
-    def count(self, name: str, **labels: str) -> float:
-        return self.metrics.registry.get_sample_value(f"footanalytics_{name}", labels) or 0.0
 
 
 @pytest.fixture
@@ -105,9 +40,6 @@ def spans_to(collected: Collector) -> Spans:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
     return Spans("toys", OTLPSpanExporter(f"{collected.url}/v1/traces"))
-
-
-def nothing(_stage: str, _frame: int) -> None: ...
 
 
 def roots(found: list[Span]) -> list[Span]:
@@ -358,199 +290,6 @@ def test_off_means_neither_libraries_nor_threads(tmp_path: Path) -> None:
         check=True,
     )
     assert said.stdout.strip() == "[] ['MainThread', 'renewer']"
-
-
-# -- numbers
-
-
-def test_workers_count_what_they_do(tmp_path: Path) -> None:
-    cluster = TracedToys(tmp_path, None, nothing)
-    cluster.toys.submit()
-    cluster.run()
-    assert cluster.count("jobs_total", queue="gpu", outcome="done") == SEGMENTS
-    assert cluster.count("jobs_total", queue="cpu", outcome="done") == JOBS - SEGMENTS
-    assert cluster.count("stage_frames_total", stage="look") == SEGMENTS * FRAMES
-    assert cluster.count("frames_total") == SEGMENTS * FRAMES
-    assert cluster.count("stage_seconds_count", stage="walk", part="segment") == SEGMENTS
-    assert cluster.count("stage_seconds_count", stage="walk", part="end") == 1
-    assert cluster.count("match_seconds_count") == 1
-
-
-def test_what_is_known_already_counts_no_time(tmp_path: Path) -> None:
-    # else the seconds of a stage would fall with each repeated match
-    cluster = TracedToys(tmp_path, None, nothing)
-    cluster.toys.submit()
-    cluster.run()
-    cluster.toys.submit()
-    cluster.run()
-    assert cluster.count("jobs_total", queue="gpu", outcome="done") == 2 * SEGMENTS
-    assert cluster.count("stage_seconds_count", stage="walk", part="segment") == SEGMENTS
-
-
-FORKS = """
-import os, sys
-from infrastructure.telemetry.work_metrics import WorkMetrics, share, forget
-folder = share()
-for number in range(3):
-    if os.fork() == 0:
-        WorkMetrics.here().frames.inc(10)
-        os._exit(0)
-for number in range(3):
-    os.wait()
-from infrastructure.telemetry.serving import worker_registry
-from prometheus_client import generate_latest
-print(generate_latest(worker_registry(folder)).decode())
-forget()
-print(folder.exists())
-"""
-
-
-def test_processes_of_one_worker_are_added_up() -> None:
-    said = subprocess.run(
-        [sys.executable, "-c", FORKS], capture_output=True, text=True, check=True
-    ).stdout
-    assert "footanalytics_frames_total 30.0" in said
-    assert said.strip().endswith("False")  # the folder is gone
-
-
-def test_a_port_that_is_taken_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        settings = Settings.load({"ML_PIPELINE_METRICS_PORT": str(port)})
-        serve(CollectorRegistry(), settings)()
-    assert f"127.0.0.1:{port} cannot be listened on" in caplog.text
-
-
-def numbers(registry: Any) -> dict[str, float]:
-    """Samples as they are written: name{label="value"}."""
-    found = {}
-    for family in text_string_to_metric_families(generate_latest(registry).decode()):
-        for sample in family.samples:
-            labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
-            found[sample.name.removeprefix("footanalytics_") + f"{{{labels}}}"] = sample.value
-    return found
-
-
-def test_the_service_tells_what_waits(tmp_path: Path) -> None:
-    cluster = TracedToys(tmp_path, None, nothing)
-    waiting = PipelineRecord("0" * 32, "{}", submitted_at=time.time() - 100)
-    cluster.state.submit(waiting, ())
-    cluster.toys.worker()
-    state, artifacts = cluster.state, cluster.toys.artifacts
-    registry = service_registry(state, artifacts, lambda: {"state": (5.0, 9.0)}, "1.2")
-    told = numbers(registry)
-    assert told['queue_ready{priority="normal",queue="cpu"}'] == 1
-    assert told['workers{queue="gpu"}'] == 1
-    assert told['matches{state="queued"}'] == 1
-    assert 100 <= told['oldest_waiting_seconds{kind="match"}'] < 130
-    assert told['redis_memory_bytes{server="state"}'] == 5
-    assert told["storage_free_bytes{}"] > 0
-    assert told['build_info{version="1.2"}'] == 1
-    assert "relay_lag_seconds{}" not in told  # no relay has run
-
-
-def test_dead_letters_and_the_lag_are_told(tmp_path: Path) -> None:
-    def fails(stage: str, _frame: int) -> None:
-        if stage == "total":
-            raise InputError("no such thing")
-
-    cluster = TracedToys(tmp_path, None, fails)
-    cluster.toys.submit()
-    cluster.run()
-    cluster.state.read_up_to("relay", cluster.state.log(0)[2].number)
-    told = numbers(service_registry(cluster.state, cluster.toys.artifacts, dict, "1"))
-    assert told["dead_letters{}"] == 1
-    assert told['matches{state="failed"}'] == 1
-    assert told["relay_lag_events{}"] == len(cluster.state.log(0)) - 3
-    assert told["relay_lag_seconds{}"] >= 0
-
-
-def test_what_cannot_be_read_is_said_and_left_out(tmp_path: Path) -> None:
-    def away() -> dict[str, tuple[float, float]]:
-        raise ResourceError("Redis is away")
-
-    cluster = TracedToys(tmp_path, None, nothing)
-    told = numbers(service_registry(cluster.state, cluster.toys.artifacts, away, "1"))
-    assert told['readable{source="servers"}'] == 0
-    assert told['readable{source="state"}'] == 1
-    assert not any(name.startswith("redis_memory") for name in told)
-
-
-# -- log lines
-
-
-@pytest.fixture
-def said() -> Iterator[io.StringIO]:
-    """What is logged, in JSON; afterwards logging is as it was."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    logs.configure("info", "worker", stream)
-    yield stream
-    root.handlers[:] = before
-    root.setLevel(level)
-
-
-def lines(stream: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in stream.getvalue().splitlines()]
-
-
-def test_lines_of_a_job_name_it(tmp_path: Path, said: io.StringIO) -> None:
-    def tells(stage: str, frame: int) -> None:
-        if (stage, frame) == ("walk", 5):
-            logging.getLogger("stages.walk").info("at %d", frame)
-
-    cluster = TracedToys(tmp_path, None, tells)
-    match = cluster.toys.submit(traceparent=str(ANALYST))
-    cluster.run()
-    logging.getLogger("after").info("later")
-    told, later = lines(said)
-    assert (told["message"], told["level"], told["part"]) == ("at 5", "info", "worker")
-    assert (told["pipeline"], told["cells"], told["worker"]) == (match, ["walk/1"], "w")
-    assert told["trace_id"] == ANALYST.trace_id
-    assert told["token"] > 0
-    assert "pipeline" not in later
-
-
-def test_no_secret_is_logged(said: io.StringIO) -> None:
-    log = logging.getLogger("x")
-    log.warning("cannot reach %s", "rediss://user:hunter2@redis:6379/0?password=hunter3")
-    try:
-        raise OSError("https://storage/a?X-Amz-Signature=hunter4")
-    except OSError:
-        log.exception("broken")
-    assert "hunter" not in said.getvalue()
-    assert "OSError" in lines(said)[1]["exception"]
-
-
-def test_the_level_counts_and_clients_are_quiet(said: io.StringIO) -> None:
-    logging.getLogger("ours").debug("no")
-    logging.getLogger("httpx").info("no")
-    logging.getLogger("ours").info("yes")
-    assert [line["message"] for line in lines(said)] == ["yes"]
-
-
-def test_people_get_plain_lines() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    stream = Terminal()
-    try:
-        logs.configure("info", "api", stream)
-        structlog.contextvars.bind_contextvars(trace_id="abc")
-        logging.getLogger("x").info("hello")
-    finally:
-        structlog.contextvars.clear_contextvars()
-        root.handlers[:] = before
-        root.setLevel(level)
-    assert "hello" in stream.getvalue()
-    assert "abc" in stream.getvalue()
-    assert not stream.getvalue().startswith("{")
 
 
 # -- the real cluster

@@ -89,6 +89,7 @@ class Hands:
     heart: Heart
     reconciler: Reconciler
     collect: Callable[[], None]
+    queues: Sequence[Queue]
     memory_limit_mb: int
 
 
@@ -144,6 +145,7 @@ def worker_hands(
         Heart(cluster.state, record, reconciler),
         reconciler,
         partial(_collect, cluster, matches),
+        queues,
         settings.worker_memory_limit_mb,
     )
 

@@ -24,6 +24,7 @@ from application.checkpoints import Checkpoints
 from application.outbox import Outbox
 from application.ports import ArtifactStore
 from application.state import LogEntry
+from domain import tables
 from domain.errors import ArtifactError, FootAnalyticsError, InputError, TableError
 from infrastructure.pulsar.circuit import Circuit
 from infrastructure.pulsar.published import PublishedIds
@@ -238,14 +239,17 @@ class Relay:
 
 
 def final_match_events(artifacts: ArtifactStore, key: str) -> pa.Table | None:
-    """The match events that the cell with this key left; None where it left none or they are gone.
+    """The match events that the cell with this key left; None where they are gone.
 
     Raises:
         ArtifactError: they are there and cannot be read.
     """
     checkpoint = Checkpoints(artifacts).find(key)
-    artifact = checkpoint.tables.get("match_events") if checkpoint else None
-    return records.table_from_bytes(artifacts.read(artifact)) if artifact else None
+    if checkpoint is None:
+        return None
+    artifact = checkpoint.tables.get("match_events")  # an empty table is not stored
+    data = artifacts.read(artifact) if artifact else None
+    return tables.empty("match_events") if data is None else records.table_from_bytes(data)
 
 
 def _id_of(entry: LogEntry) -> str:

@@ -1,13 +1,10 @@
 """Memory and use of NVIDIA devices, by the driver's own library: no CUDA context is made."""
 
 import ctypes
-import logging
 from collections.abc import Iterator
 from ctypes import byref, c_uint, c_ulonglong, c_void_p
 from functools import lru_cache
 from typing import NamedTuple
-
-_log = logging.getLogger(__name__)
 
 
 class Gpu(NamedTuple):

@@ -14,7 +14,12 @@ import structlog
 from infrastructure.settings import masked
 
 _QUIET = ("httpx", "httpcore", "urllib3", "botocore", "aiobotocore", "s3fs", "fsspec", "asyncio")
-_OF_EACH_INVITATION = ("celery.worker.strategy", "celery.app.trace")
+_OF_EACH_INVITATION = (
+    "celery.beat",
+    "celery.worker.strategy",
+    "celery.worker.request",
+    "celery.app.trace",
+)
 _OF_SERVERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "celery", "celery.task")
 
 

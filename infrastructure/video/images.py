@@ -137,7 +137,7 @@ def _is_harmless(data: NDArray[np.uint8]) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            width, height = Image.open(io.BytesIO(data), formats=_FORMATS).size
+            width, height = Image.open(io.BytesIO(data.tobytes()), formats=_FORMATS).size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
     return int(width) * int(height) <= MAX_PIXELS
