@@ -1,6 +1,6 @@
 # The two commands of the README are `make demo` and `make test`; each does all its set-up.
 BIN := .venv/bin
-.PHONY: demo test check format coverage benchmark faults servers lock clean
+.PHONY: demo test check format coverage benchmark fuzz faults servers lock clean
 
 demo: .venv/.ready
 	$(BIN)/footanalytics demo
@@ -21,6 +21,11 @@ format: .venv/.ready
 
 coverage: .venv/.ready
 	$(BIN)/pytest --cov --cov-report=term
+
+# Mutated videos and generated requests, in numbers; findings are kept in ./fuzz-findings.
+fuzz: .venv/.ready
+	$(BIN)/python -m tests.fuzz.media --count 20000
+	$(BIN)/python -m tests.fuzz.api --examples 100
 
 benchmark: .venv/.ready
 	$(BIN)/pytest -m benchmark tests/test_performance.py

@@ -33,15 +33,25 @@ the queue `gpu` is able to do."""
 
 
 class Admitter:
-    """Does the job ADMISSION."""
+    """Does the job ADMISSION.
+
+    So many tries as `patience` says wait for workers who can do what an earlier plan froze, or who
+    can look at video at all: after a state was lost they are not all known again at once.
+    """
 
     def __init__(
-        self, state: StateStore, artifacts: ArtifactStore, ledger: Ledger, plan: Planner
+        self,
+        state: StateStore,
+        artifacts: ArtifactStore,
+        ledger: Ledger,
+        plan: Planner,
+        patience: int = 0,
     ) -> None:
         self._state = state
         self._artifacts = artifacts
         self._ledger = ledger
         self._plan = plan
+        self._patience = patience
 
     def admit(self, lease: Lease) -> Admission:
         """Start the leased pipeline and return what became ready.
@@ -55,7 +65,8 @@ class Admitter:
         record = self._state.pipeline(lease.pipeline_id)
         if record is None:
             raise LeaseError(f"pipeline {lease.pipeline_id} is gone")
-        artifact, document = self._earlier(record) or self._anew(record)
+        wait = lease.failures < self._patience
+        artifact, document = self._earlier(record, wait) or self._anew(record, wait)
         plan = document.frozen()
         same = artifact == record.plan
         done = self._state.jobs(record.pipeline_id).done if same else frozenset()
@@ -67,13 +78,13 @@ class Admitter:
             document.needs,
             keep_done=same,
         )
-        self._ledger.keep(msgspec.structs.replace(record, plan=artifact))
         pipeline = restored(record)
         pipeline.start()
         self._state.admit(lease, admission, pipeline.pull_events())
+        self._ledger.keep_as_it_is(msgspec.structs.replace(record, plan=artifact), self._state)
         return admission
 
-    def _earlier(self, record: PipelineRecord) -> tuple[Artifact, PlanDocument] | None:
+    def _earlier(self, record: PipelineRecord, wait: bool) -> tuple[Artifact, PlanDocument] | None:
         """The plan of an earlier attempt, if it is there and there are workers for it."""
         if record.plan is None:
             return None
@@ -84,11 +95,15 @@ class Admitter:
         except ArtifactError:
             return None
         fits = all(servable(needs, queue, self._state) for queue, needs in document.needs.items())
+        if wait and not fits:
+            raise ResourceError("no live worker is able to do what the match's plan needs: waits")
         return (record.plan, document) if fits else None
 
-    def _anew(self, record: PipelineRecord) -> tuple[Artifact, PlanDocument]:
+    def _anew(self, record: PipelineRecord, wait: bool) -> tuple[Artifact, PlanDocument]:
         configuration = ProcessingConfiguration.model_validate_json(record.configuration)
         able = [worker.able for worker in self._state.workers() if "gpu" in worker.queues]
+        if wait and not able:
+            raise ResourceError("no worker of the queue gpu is alive: waits for one")
         planned = self._plan(configuration, able)
         self._refuse_what_does_not_fit(planned.plan)
         opened = self._artifacts.put(planned.opened) if planned.opened else None

@@ -1,5 +1,6 @@
 """Checkpoints as records on storage, by key: the first one of a key counts."""
 
+import time
 from collections.abc import Iterator
 
 import msgspec
@@ -8,6 +9,7 @@ from application import records
 from application.ports import ArtifactStore, Checkpoint
 
 _FOLDER = "checkpoints"
+_RENEWED_S = 3600.0
 
 
 class Checkpoints:
@@ -25,12 +27,20 @@ class Checkpoints:
             return None
 
     def intact(self, key: str) -> Checkpoint | None:
-        """The same, if all that it promises is still there; one that is not is forgotten."""
+        """The same, if all that it promises is still there; one that is not is forgotten.
+
+        Who takes it makes it young again, so that no collector does.
+        """
         checkpoint = self.find(key)
-        if checkpoint and all(self._artifacts.holds(each) for each in checkpoint.artifacts()):
-            return checkpoint
-        self.forget(key)
-        return None
+        if checkpoint is None:
+            return None
+        if not all(self._artifacts.renew(each) for each in checkpoint.artifacts()):
+            self.forget(key)
+            return None
+        if checkpoint.made_at < time.time() - _RENEWED_S:
+            young = msgspec.structs.replace(checkpoint, made_at=time.time())
+            self._artifacts.put_record(_name(key), records.encode(young))
+        return checkpoint
 
     def keep(self, checkpoint: Checkpoint) -> Checkpoint:
         """Keep the checkpoint unless there is one of its key, and return the one that counts."""

@@ -48,10 +48,12 @@ class Heart:
 
     def _beat(self) -> None:
         """The two fail apart: a worker that cannot read the storage lives all the same."""
-        self._attempt(self._reconciler.tick)
         self._until_beat -= PERIOD_S
-        if self._until_beat <= 0 and self._attempt(self._register):
+        due = self._until_beat <= 0
+        if due and self._attempt(self._register):
             self._until_beat = _BEAT_S
+        self._attempt(self._reconciler.tick)
+        if due:
             self._attempt(self._also)
 
     def _register(self) -> None:

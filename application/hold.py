@@ -86,8 +86,11 @@ class Renewer:
     def _run(self) -> None:
         while True:
             time.sleep(self._seconds / 3)
-            if held := self._held:
-                self._renew(held)
+            try:
+                if held := self._held:
+                    self._renew(held)
+            except Exception:  # the thread's edge: without it no lease is renewed any more
+                _log.exception("renewal")
 
     def _renew(self, hold: Hold) -> None:
         asked_at = time.monotonic()

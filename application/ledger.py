@@ -1,13 +1,17 @@
 """Records of pipelines on storage: what must outlive the state store, so that it can be rebuilt."""
 
+import logging
 from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from application import records
 from application.ports import Artifact, ArtifactStore
-from application.state import PipelineRecord
+from application.state import PipelineRecord, StateStore
+from domain.errors import ResourceError
+from domain.pipeline import FINISHED
 
+_log = logging.getLogger(__name__)
 _GENERATION = "generation"
 _COMPLETED = "generation-completed"
 
@@ -27,6 +31,18 @@ class Ledger:
     def keep(self, record: PipelineRecord) -> None:
         self._artifacts.put_record(_pipeline(record.pipeline_id), records.encode(record))
 
+    def keep_as_it_is(self, record: PipelineRecord, state: StateStore) -> None:
+        """Keep what this process knows, unless somebody changed the pipeline in the meantime.
+
+        Then what the state says counts, and a pipeline that was deleted stays deleted.
+        """
+        self.keep(record)
+        now = state.pipeline(record.pipeline_id)
+        if now is None:
+            self.delete(record.pipeline_id)
+        elif now.state in FINISHED or now.attempt != record.attempt:
+            self.keep(now)
+
     def keep_first(self, record: PipelineRecord) -> PipelineRecord:
         """Keep a new pipeline's record; where its id is known, the earlier record is returned."""
         name, data = _pipeline(record.pipeline_id), records.encode(record)
@@ -37,10 +53,14 @@ class Ledger:
         return records.decode(data, PipelineRecord) if data else None
 
     def all(self) -> Iterator[PipelineRecord]:
-        """Every pipeline, in no order."""
+        """Every pipeline, in no order; a record that cannot be read is named and left out."""
         for name in self._artifacts.records("pipelines"):
-            if data := self._artifacts.read_record(name):
-                yield records.decode(data, PipelineRecord)
+            try:
+                data = self._artifacts.read_record(name)
+                if data:
+                    yield records.decode(data, PipelineRecord)
+            except (msgspec.DecodeError, ResourceError) as error:
+                _log.error("record %s cannot be read: %s", name, error)
 
     def keep_results(self, pipeline_id: str, files: Mapping[str, Artifact]) -> None:
         results = Results(dict(files))

@@ -10,7 +10,6 @@ from pydantic import TypeAdapter
 from application.engine import Engine
 from application.ports import Artifact, PassOutcome
 from application.state import PipelineRecord
-from domain.configuration import ProcessingConfiguration
 from domain.grid import Plan, Queue
 from domain.pipeline import Pipeline
 
@@ -65,13 +64,10 @@ class OpenMatch:
     record: PipelineRecord
     engine: Engine
     passes: Passes
+    reuse: bool = True
+    """Whether what earlier runs left may be taken."""
     able: Collection[str] = ()
     told: Collection[str] = frozenset()
-
-    @property
-    def reuse(self) -> bool:
-        """Whether what earlier runs left may be taken."""
-        return bool(self.pipeline().configuration.checkpoint_enabled)
 
     @property
     def plan(self) -> Plan:
@@ -93,6 +89,5 @@ class Matches(Protocol):
 
 
 def restored(record: PipelineRecord) -> Pipeline:
-    """The aggregate from what the store keeps of it."""
-    configuration = ProcessingConfiguration.model_validate_json(record.configuration)
-    return Pipeline(record.pipeline_id, configuration, record.state, record.attempt)
+    """The aggregate from what the store keeps of it, without its configuration."""
+    return Pipeline(record.pipeline_id, None, record.state, record.attempt)

@@ -28,6 +28,13 @@ def forget_unread(state: StateStore, keep: int) -> None:
         state.trim(min([state.last_number - keep, *state.readers().values()]))
 
 
+def forget_all(state: StateStore) -> None:
+    """Nothing is relayed: a relay that begins later begins with what comes then."""
+    last = state.last_number
+    state.read_up_to(RELAY, last)
+    state.trim(min(state.readers().values()))
+
+
 class _Part(NamedTuple):
     first: int
     last: int

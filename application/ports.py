@@ -66,6 +66,9 @@ class ArtifactStore(Protocol):
     def holds(self, artifact: Artifact) -> bool:
         """Whether it is there with just the bytes that its name promises."""
 
+    def renew(self, artifact: Artifact) -> bool:
+        """The same; if it is there it counts as written just now, for who goes by its age."""
+
     def put_record(self, name: str, data: bytes) -> None:
         """Write a small record, atomically; an older one of that name is replaced."""
 

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import time
+import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
@@ -18,10 +19,8 @@ from application.state import PipelineRecord, Priority, StateStore
 from application.worker import Invite, settle
 from domain.errors import (
     ArtifactError,
-    LeaseError,
     StateLostError,
     TransitionError,
-    VersionError,
 )
 from domain.grid import Queue
 from domain.pipeline import FINISHED, DomainEvent, PipelineState
@@ -53,6 +52,8 @@ class Reconciler:
         match_limit_s: float,
         instruments: Instruments = NONE,
     ) -> None:
+        self._me = uuid.uuid4().hex
+        self._ticked_at = 0.0
         self._state = state
         self._artifacts = artifacts
         self._ledger = ledger
@@ -66,12 +67,22 @@ class Reconciler:
         self._orphaned_since: dict[str, float] = {}
 
     def tick(self) -> None:
-        """Do what is due, unless another process did it just now."""
+        """Do what is due, unless another process does it.
+
+        Whoever did it goes on doing it while it lives, so that what it remembers counts.
+        """
         try:
-            if self._state.alone("reconcile", PERIOD_S):
+            if self._state.alone("reconcile", 2 * PERIOD_S, self._me):
+                self._forget_what_is_old()
                 self._reconcile()
         except StateLostError:
             self.rebuild()
+
+    def _forget_what_is_old(self) -> None:
+        """After a pause in which others reconciled."""
+        if time.monotonic() - self._ticked_at > 5 * PERIOD_S:
+            self._orphaned_since.clear()
+        self._ticked_at = time.monotonic()
 
     def rebuild(self) -> None:
         """Fill an empty state from storage: every pipeline that did not end is queued again.
@@ -108,7 +119,10 @@ class Reconciler:
         retried = record.attempt > kept.attempt and not ended
         if cancelled or retried:
             state = record.state if ended else PipelineState.QUEUED
-            self._move(record, state, (), expected=[kept.state])
+            pipeline = restored(record)
+            pipeline.tell_again()
+            _, *since = pipeline.pull_events()
+            self._move(record, state, since, expected=[kept.state])
 
     def _reconcile(self) -> None:
         """First what needs no storage: one process that cannot read it must not hold up all."""
@@ -150,10 +164,7 @@ class Reconciler:
         kept = self._ledger.find(record.pipeline_id)
         if kept is None or kept.state == record.state:
             return
-        try:
-            settle(record.pipeline_id, self._state, self._ledger, self._matches, self._instruments)
-        except (ArtifactError, LeaseError, VersionError) as error:
-            _log.warning("pipeline %s: its end is not written down: %s", record.pipeline_id, error)
+        settle(record.pipeline_id, self._state, self._ledger, self._matches, self._instruments)
 
     def _end_if_overdue(self, record: PipelineRecord) -> None:
         if time.time() - record.started_at < self._match_limit_s:

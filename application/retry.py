@@ -7,6 +7,7 @@ from application.state import Lease
 from domain.errors import (
     FootAnalyticsError,
     InputError,
+    InputMissingError,
     ResourceError,
     StageError,
     TableError,
@@ -15,7 +16,10 @@ from domain.errors import (
 
 LONGEST_DELAY_S = 8.0
 MAX_LOSSES = 3
+ADMISSION_PATIENCE = 8
+"""Tries of an admission that wait for workers: more than half a minute, in which all are heard."""
 _TRIES: tuple[tuple[type[FootAnalyticsError], int], ...] = (
+    (InputMissingError, 6),  # another machine may see it
     (InputError, 1),  # the same file gives the same error
     (TableError, 1),
     (StageError, 2),  # a fault of the code, or of one machine's memory

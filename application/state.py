@@ -288,7 +288,7 @@ class StateStore(Protocol):
         """What job `lost` left is gone: it is ready again, if it was done.
 
         The leased job comes again after REOPEN_DELAY_S, and so on until the lost one is done; that
-        counts as no failure.
+        counts as no failure. Behind a lost job that is dead it waits as all others do.
         """
 
     def expire(self, max_losses: int, error: str) -> int:

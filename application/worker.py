@@ -213,12 +213,22 @@ def settle(
     matches: Matches,
     instruments: Instruments = NONE,
 ) -> None:
-    """Write down on storage how a finished pipeline ended, and what it left."""
+    """Write down on storage how a finished pipeline ended, and what it left.
+
+    Where that cannot be done now it is logged; the collector comes back to it.
+    """
     record = state.pipeline(pipeline_id)
-    if record and record.state in FINISHED:
+    if record is None or record.state not in FINISHED:
+        return
+    try:
         if record.state is PipelineState.COMPLETED:
             ledger.keep_results(pipeline_id, matches.open(pipeline_id).engine.files())
-        ledger.keep(record)
+        ledger.keep_as_it_is(record, state)
+    except StateLostError:
+        raise
+    except FootAnalyticsError as error:
+        _log.warning("pipeline %s: its end is not written down: %s", pipeline_id, error)
+    else:
         instruments.ended(record)
 
 

@@ -16,6 +16,10 @@ class InputError(FootAnalyticsError):
     exit_code = 2
 
 
+class InputMissingError(InputError):
+    """A file of the input is not there: gone, or this machine does not see its folder."""
+
+
 class UnknownPipelineError(InputError):
     """There is no pipeline of that id."""
 

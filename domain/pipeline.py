@@ -78,11 +78,12 @@ class DomainEvent:
 class Pipeline:
     """One match on its way. Build it with `submit`; collect `pull_events` when storing it.
 
-    Its finished jobs stand in the state store, which completes it with the last one.
+    Its finished jobs stand in the state store, which completes it with the last one. One that is
+    restored to change its state comes without its configuration.
     """
 
     pipeline_id: str
-    configuration: ProcessingConfiguration
+    configuration: ProcessingConfiguration | None = None
     state: PipelineState = PipelineState.QUEUED
     attempt: int = 0
     _pending: list[DomainEvent] = field(default_factory=list)

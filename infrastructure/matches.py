@@ -112,7 +112,7 @@ def open_match(
     stages = planned_stages(plan, configuration, source, threads)
     engine = Engine(plan, stages, source, artifacts, partial(keys_of, plan))
     passes = PassRunner(plan, stages, source, artifacts, batch_size(configuration))
-    return OpenMatch(record, engine, passes, told=document.told)
+    return OpenMatch(record, engine, passes, configuration.checkpoint_enabled, told=document.told)
 
 
 def keys_of_cells(

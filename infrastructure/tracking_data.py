@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from application.stage import Frame, FramePass, FrameStage, MatchFacts, StageResult, WholeMatch
 from domain import tables
 from domain.configuration import STAGES, ProcessingConfiguration, StageOptions
-from domain.errors import ConfigurationError, InputError
+from domain.errors import ConfigurationError, InputError, InputMissingError
 from domain.grid import Segment
 from domain.pitch import Pitch
 from infrastructure.storage.folder import as_resource_errors
@@ -245,7 +245,7 @@ def _load(paths: Sequence[Path]) -> Any:
     """
     for path in paths:
         if not path.is_file():
-            raise InputError(f"{path}: not found")
+            raise InputMissingError(f"{path}: not found")
     names = ", ".join(path.name for path in paths)
     if len(paths) != 2:
         raise InputError(

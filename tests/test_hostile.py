@@ -336,7 +336,7 @@ def test_a_network_that_is_not_the_operators_is_refused(name: str, tmp_path: Pat
     (tmp_path / "evil.pt").write_bytes(b"x")
     (models / "link.pt").symlink_to(tmp_path / "evil.pt")
     with secured("sqlite", "", tmp_path, Rules(models=models)) as service:
-        options = {"stage_configs": {"player_detection": {"model_name": name}}}
+        options: dict[str, Any] = {"stage_configs": {"player_detection": {"model_name": name}}}
         answer = service.submit(service.key("club"), 422, **options)
     assert "model_name" in answer["detail"]
 
@@ -350,7 +350,7 @@ def test_a_network_of_the_operators_folder_goes_to_the_worker_by_its_path(tmp_pa
             ("own.onnx", str(models / "own.onnx")),
             (shipped := sorted(Path("models").glob("*.onnx"))[0].name, shipped),
         ):
-            options = {"stage_configs": {"player_detection": {"model_name": name}}}
+            options: dict[str, Any] = {"stage_configs": {"player_detection": {"model_name": name}}}
             made = service.submit(service.key("club"), **options)["pipeline_id"]
             record = service.parts.state.pipeline(made)
             assert record

@@ -133,6 +133,19 @@ def test_the_command_makes_shows_replaces_and_ends_keys(
     assert main(["keys", "revoke", "0" * 12]) == 2
 
 
+def test_the_commands_show_the_key_of_the_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with secured("sqlite", "", tmp_path, Rules(require_keys="always")) as service:
+        headers = service.key("club")
+        made = service.submit(headers)["pipeline_id"]
+        assert main(["list", "--url", service.url]) == 2
+        assert "Authorization: Bearer" in capsys.readouterr().err
+        monkeypatch.setenv("FOOTANALYTICS_API_KEY", headers["Authorization"].split()[1])
+        assert main(["list", "--url", service.url]) == 0
+        assert made in capsys.readouterr().out
+
+
 # The door
 
 

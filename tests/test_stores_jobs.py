@@ -202,6 +202,18 @@ def test_two_that_miss_the_same_result_have_it_made_once(state: StateStore, cloc
     assert state.expire(3, ERROR) == 2
 
 
+def test_behind_a_dead_job_nothing_goes_round_in_circles(state: StateStore, clock: Clock) -> None:
+    start(state, jobs=2, ready=[0])
+    state.commit(take(state), {0: KEY}, [after(1, (0, 1))], ())
+    state.reopen(take(state, "cpu"), 0, "gpu")
+    state.fail(take(state), "gone", None)
+    clock.now += REOPEN_DELAY_S
+    assert state.expire(3, ERROR) == 1
+    assert state_of(state) == PipelineState.RUNNING
+    state.reopen(take(state, "cpu"), 0, "gpu")
+    assert state_of(state) == PipelineState.FAILED
+
+
 # -- failures
 
 
@@ -268,6 +280,8 @@ def test_the_death_of_a_job_is_logged_a_try_is_not(state: StateStore) -> None:
 
 def test_one_caller_is_alone_in_a_stretch(state: StateStore, clock: Clock) -> None:
     assert state.alone("reconcile", 10)
+    assert not state.alone("reconcile", 10)
+    assert state.alone("collect", 10)
     clock.now += 10
     assert state.alone("reconcile", 10)
 

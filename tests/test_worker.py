@@ -1,18 +1,22 @@
 """Workers, service, reconciler and collector on real stores, over both state stores."""
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from application import retry
+from application import records, retry
+from application.admission import Planned
 from application.collector import Collector
-from application.state import Lease, StateStore
+from application.state import ADMISSION, Lease, StateStore, WorkerRecord
 from domain.configuration import ProcessingConfiguration
 from domain.errors import (
     InputError,
+    LostCellError,
     ResourceError,
     StageError,
     StateLostError,
@@ -24,6 +28,7 @@ from domain.pipeline import PipelineState
 from infrastructure.state.redis import RedisStateStore
 from infrastructure.state.sqlite import SQLiteStateStore
 from infrastructure.storage.folder import FolderArtifactStore
+from tests.servers import connect
 from tests.toy_match import CONFIGURATION, FRAMES, SEGMENTS, TOTAL, ToyCluster
 
 
@@ -360,8 +365,6 @@ def test_each_kind_of_error_has_its_number_of_tries(error: InputError, tries: in
 def test_a_state_that_forgot_everything_is_rebuilt_from_storage(
     redis_url: str, tmp_path: Path
 ) -> None:
-    from tests.servers import connect
-
     state = RedisStateStore(redis_url)
     cluster = ToyCluster(state, FolderArtifactStore(tmp_path / "artifacts"))
     cluster.reconciler.tick()  # a new Redis is empty, as one is that forgot
@@ -391,6 +394,109 @@ def test_a_state_that_forgot_everything_is_rebuilt_from_storage(
         (half, "PipelineSubmitted"),
         (half, "PipelineCompleted"),
     }
+
+
+def test_one_record_that_cannot_be_read_does_not_stop_the_rebuild(
+    redis_url: str, tmp_path: Path
+) -> None:
+    state = RedisStateStore(redis_url)
+    cluster = ToyCluster(state, FolderArtifactStore(tmp_path / "artifacts"))
+    cluster.reconciler.tick()
+    old, good = cluster.submit(), cluster.submit()
+    cluster.run()
+    record = cluster.record(old)  # as an upgrade leaves it that removed an option
+    unknown = msgspec.structs.replace(record, configuration='{"video_path": ["x"], "gone": 1}')
+    cluster.ledger.keep(unknown)
+    cluster.artifacts.put_record("pipelines/torn", b"\x93half")
+    connect(redis_url).flushall()
+    cluster.reconciler.tick()
+    states = [cluster.record(each).state for each in (old, good)]
+    assert states == [PipelineState.COMPLETED] * 2
+
+
+def test_what_waits_behind_a_dead_job_ends_with_it(cluster: ToyCluster) -> None:
+    """The input of a walk vanishes, and making it again is given up: nothing loops."""
+
+    def vanish(stage: str, frame: int) -> None:
+        if stage == "look" and walked:
+            raise InputError("toy.mp4: gone")
+        if stage == "walk" and frame == FRAMES and not walked:
+            walked.append(True)
+            first = cluster.open(pipeline_id)
+            key = cluster.state.keys(pipeline_id, [0])[0]
+            assert first.engine.kept.find(key)
+            first.engine.kept.forget(cluster.state.keys(pipeline_id, [1])[0])
+            raise LostCellError("gone", "look", 1)
+
+    walked: list[bool] = []
+    cluster.happening = vanish
+    pipeline_id = cluster.submit()
+    worker = cluster.worker()
+    assert worker.take("cpu")
+    while worker.take("gpu"):
+        pass
+    _until_finished(cluster, pipeline_id)
+    assert cluster.record(pipeline_id).error == "toy.mp4: gone"
+
+
+def test_a_match_that_is_deleted_while_it_is_planned_stays_deleted(cluster: ToyCluster) -> None:
+    def cancel_and_delete(*given: object) -> Planned:
+        cluster.service.cancel(pipeline_id)
+        cluster.service.delete(pipeline_id)
+        return planned(*given)  # type: ignore[arg-type]
+
+    planned = cluster.plan
+    cluster.plan = cancel_and_delete  # type: ignore[method-assign]
+    pipeline_id = cluster.submit()
+    cluster.run()
+    assert cluster.ledger.find(pipeline_id) is None
+    assert cluster.state.pipeline(pipeline_id) is None
+
+
+def test_what_is_used_again_is_young_again(cluster: ToyCluster, tmp_path: Path) -> None:
+    """A collector that began before a match took an old one's results must not take them."""
+    first = cluster.submit()
+    cluster.run()
+    for path in (tmp_path / "artifacts").rglob("*"):
+        if path.is_file():
+            os.utime(path, (0, 0))
+    for name in cluster.artifacts.records("checkpoints"):
+        key = name.rpartition("/")[2]
+        checkpoint = cluster.open(first).engine.kept.find(key)
+        assert checkpoint
+        aged = msgspec.structs.replace(checkpoint, made_at=0.0)
+        cluster.artifacts.put_record(f"checkpoints/{key[:2]}/{key}", records.encode(aged))
+    cluster.service.delete(first)
+    second = cluster.submit()
+    cluster.run()
+    cells = [key for key in cluster.state.keys(second, range(2 * SEGMENTS + 3)) if key]
+    kept = [cluster.open(second).engine.kept.find(key) for key in cells]
+    assert all(each and each.made_at > 0 for each in kept)
+    used = {a.sha256 for each in kept if each for a in each.artifacts()}
+    ages = {a.sha256: at for a, at in cluster.artifacts.artifacts()}
+    assert all(ages[name] > 0 for name in used)
+
+
+def test_an_admission_waits_for_workers_before_it_plans_for_what_there_is(
+    cluster: ToyCluster,
+) -> None:
+    cluster.needs = {"gpu": ("cuda",)}
+    cluster.patience = 2
+    pipeline_id = cluster.submit()
+    able = cluster.worker("cuda", ("toy", "cuda"))
+    assert able.take("cpu")
+    assert able.take("gpu")
+    before = cluster.record(pipeline_id).plan
+    cluster.service.cancel(pipeline_id)
+    cluster.service.retry(pipeline_id)
+    cluster.needs = {}
+    cluster.state.register(WorkerRecord("cuda", ("gpu", "cpu"), ("toy",)))  # it lost its device
+    plain = cluster.worker("plain")
+    assert plain.take("cpu")
+    (trouble,) = [t for t in cluster.state.jobs(pipeline_id).troubles if t.job == ADMISSION]
+    assert "no live worker is able" in trouble.error
+    _until_finished(cluster, pipeline_id)
+    assert cluster.record(pipeline_id).plan != before
 
 
 def _until_finished(cluster: ToyCluster, pipeline_id: str) -> None:

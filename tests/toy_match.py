@@ -147,6 +147,7 @@ class ToyCluster:
     lease_s: float = 30.0
     needs: Mapping[Queue, Sequence[str]] = field(default_factory=dict)
     stopping: bool = False
+    patience: int = 0
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.artifacts)
@@ -165,7 +166,7 @@ class ToyCluster:
     def worker(self, name: str = "w", able: Collection[str] = ABLE) -> Worker:
         self.state.register(WorkerRecord(name, ("gpu", "cpu"), tuple(able)))
         renewer = Renewer(self.state, self.lease_s, 1e9, lambda _: None, lambda: self.stopping)
-        admitter = Admitter(self.state, self.artifacts, self.ledger, self.plan)
+        admitter = Admitter(self.state, self.artifacts, self.ledger, self.plan, self.patience)
         ability = Ability(name, able, self.lease_s)
         return Worker(
             self.state, self.ledger, self, admitter, ability, renewer, self._invite, Silent()

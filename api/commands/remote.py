@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,8 @@ def client(url: str) -> "Iterator[httpx.Client]":
     if not url.startswith(("http://", "https://")):
         raise InputError(f"--url {url}: give http://HOST:PORT")
     try:
-        with httpx.Client(base_url=url, timeout=httpx.Timeout(60, connect=5)) as http:
+        timeout = httpx.Timeout(60, connect=5)
+        with httpx.Client(base_url=url, headers=_key(), timeout=timeout) as http:
             yield http
     except httpx.InvalidURL as error:
         raise InputError(f"--url {url}: {error}: give http://HOST:PORT") from error
@@ -45,6 +47,12 @@ def client(url: str) -> "Iterator[httpx.Client]":
         raise ResourceError(
             f"{url}: no answer ({reason}): start the service, or give its address with --url"
         ) from error
+
+
+def _key() -> dict[str, str]:
+    """The API key, which is no option because other users see those."""
+    key = os.environ.get("FOOTANALYTICS_API_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def ask(http: "httpx.Client", method: str, path: str, **query: Any) -> Any:

@@ -15,10 +15,10 @@ from application.collector import Collector
 from application.heart import Heart
 from application.hold import Renewer
 from application.ledger import Ledger
-from application.outbox import Outbox, forget_unread
+from application.outbox import Outbox, forget_all, forget_unread
 from application.ports import Silent
 from application.reconciler import Reconciler
-from application.retry import MAX_LOSSES
+from application.retry import ADMISSION_PATIENCE, MAX_LOSSES
 from application.service import Service
 from application.state import Lease, StateStore, WorkerRecord
 from application.worker import Ability, Worker
@@ -124,7 +124,11 @@ def worker_hands(
         cluster.ledger,
         matches,
         Admitter(
-            cluster.state, cluster.artifacts, cluster.ledger, partial(plan_for_cluster, Silent())
+            cluster.state,
+            cluster.artifacts,
+            cluster.ledger,
+            partial(plan_for_cluster, Silent()),
+            patience=ADMISSION_PATIENCE,
         ),
         Ability(holder, able, settings.lease_seconds),
         Renewer(
@@ -184,13 +188,17 @@ def _collect(cluster: Cluster, matches: MatchCache) -> None:
         keep_s = cluster.settings.checkpoint_ttl_seconds
         Collector(cluster.state, cluster.artifacts, cluster.ledger, matches, keep_s).collect()
         cluster.artifacts.clear_temporary(older_than_s=86_400)
-        relayed = bool(cluster.settings.pulsar_service_url)
-        forget_unread(cluster.state, cluster.settings.log_spill_entries if relayed else 0)
+        if cluster.settings.pulsar_service_url:
+            forget_unread(cluster.state, cluster.settings.log_spill_entries)
+        else:
+            forget_all(cluster.state)
 
 
 def _end_overdue(state: StateStore, limit_s: float, lease: Lease) -> None:
     """A job that hangs cannot be stopped from a thread: report it, and end the process."""
     error = f"took longer than {limit_s:.0f} s (CELL_TIME_LIMIT_SECONDS)"
     losses = lease.losses + 1
-    state.fail(lease, error, None if losses >= MAX_LOSSES else 0.0, lost=True)
-    os._exit(1)
+    try:
+        state.fail(lease, error, None if losses >= MAX_LOSSES else 0.0, lost=True)
+    finally:
+        os._exit(1)

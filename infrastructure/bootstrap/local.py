@@ -110,7 +110,7 @@ def _admitted(match: PlannedMatch, artifacts: ArtifactStore, state: StateStore) 
     engine = Engine(match.plan, match.stages, match.source, artifacts, keys_of)
     size = batch_size(match.configuration)
     passes = PassRunner(match.plan, match.stages, match.source, artifacts, size)
-    return OpenMatch(admitted, engine, passes)
+    return OpenMatch(admitted, engine, passes, match.configuration.checkpoint_enabled)
 
 
 def _executor(

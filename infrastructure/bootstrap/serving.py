@@ -14,7 +14,7 @@ from application.collector import Collector
 from application.heart import Heart
 from application.hold import Renewer
 from application.ledger import Ledger
-from application.outbox import forget_unread
+from application.outbox import forget_all
 from application.ports import Silent
 from application.reconciler import Reconciler
 from application.service import Service
@@ -175,7 +175,7 @@ class _Wired:
             keep_s = self.settings.checkpoint_ttl_seconds
             Collector(self.state, self.artifacts, self.ledger, matches, keep_s).collect()
             self.artifacts.clear_temporary(older_than_s=_ABANDONED_S)
-            forget_unread(self.state, keep=0)
+            forget_all(self.state)
 
     def _watched(self, name: str) -> Telemetry:
         return instruments("serve", self.state, name, WorkMetrics.here())

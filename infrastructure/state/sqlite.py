@@ -50,6 +50,7 @@ class SQLiteStateStore:
         max_per_owner: int = 8,
     ) -> None:
         self._caps = (max_running, max_per_owner)
+        self._alone: dict[str, tuple[float, str]] = {}
         self._file = StateFile(path, clock)
         self._rows, self._transaction = self._file.rows, self._file.transaction
         self.begin(1)
@@ -259,12 +260,15 @@ class SQLiteStateStore:
 
     def reopen(self, lease: Lease, lost: int, queue: Queue) -> None:
         with self._transaction() as within:
-            if not within.end_lease(lease, "delayed"):
+            query = "SELECT 1 FROM jobs WHERE pipeline=? AND job=? AND state='dead'"
+            dead = within.execute(query, (lease.pipeline_id, lost)).fetchone() is not None
+            if not within.end_lease(lease, "waiting" if dead else "delayed"):
                 return
-            within.execute(
-                "UPDATE jobs SET until=?, error=? WHERE pipeline=? AND job=?",
-                (within.now + REOPEN_DELAY_S, REOPENED, lease.pipeline_id, lease.job),
-            )
+            if not dead:
+                within.execute(
+                    "UPDATE jobs SET until=?, error=? WHERE pipeline=? AND job=?",
+                    (within.now + REOPEN_DELAY_S, REOPENED, lease.pipeline_id, lease.job),
+                )
             was_done = within.execute(
                 "UPDATE jobs SET state='waiting' WHERE pipeline=? AND job=? AND state='done'",
                 (lease.pipeline_id, lost),
@@ -355,7 +359,12 @@ class SQLiteStateStore:
         query = "SELECT job, frames FROM jobs WHERE pipeline=? AND state='leased' AND frames>0"
         return dict(self._rows(query, pipeline_id))
 
-    def alone(self, name: str, seconds: float, holder: str = "") -> bool:  # noqa: ARG002
+    def alone(self, name: str, seconds: float, holder: str = "") -> bool:
+        with self._transaction() as within:  # its threads alone use the file: no need to store it
+            until, by = self._alone.get(name, (0.0, ""))
+            if until > within.now and (not holder or holder != by):
+                return False
+            self._alone[name] = (within.now + seconds, holder)
         return True
 
     # -- log

@@ -34,14 +34,14 @@ class FolderArtifactStore:
 
     def put(self, data: bytes) -> Artifact:
         artifact = Artifact(hashlib.sha256(data).hexdigest(), len(data))
-        if not self._kept(artifact):
+        if not self.renew(artifact):
             self._write(self._path(artifact), data)
         return artifact
 
     def put_file(self, path: Path) -> Artifact:
         with as_resource_errors(path):
             artifact = Artifact(file_sha256(path), path.stat().st_size)
-            if self._kept(artifact):
+            if self.renew(artifact):
                 path.unlink()
             else:
                 _flush(path)
@@ -145,7 +145,7 @@ class FolderArtifactStore:
     def _record(self, name: str) -> Path:
         return self.root / "records" / checked_name(name)
 
-    def _kept(self, artifact: Artifact) -> bool:
+    def renew(self, artifact: Artifact) -> bool:
         """Whether it is there already; its age starts anew, so that no collector takes it."""
         try:
             if not self.holds(artifact):

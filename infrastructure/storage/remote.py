@@ -86,6 +86,18 @@ class RemoteArtifactStore:
         """Whether it is there with the promised size; its bytes are checked when they are read."""
         return self._age_s(artifact) is not None
 
+    def renew(self, artifact: Artifact) -> bool:
+        if not self.holds(artifact):
+            return False
+        if not self._is_fresh(artifact):
+            try:
+                path = self.local_path(artifact)
+            except ArtifactError:
+                return False
+            with self._foreign_errors():
+                self._files.put_file(str(path), self._path(artifact), **self._parts)
+        return True
+
     def artifacts(self) -> Iterator[tuple[Artifact, float]]:
         for folder in self._names(self._root):
             if len(folder) == 2:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from domain.errors import InputError, ResourceError
+from domain.errors import InputError, InputMissingError, ResourceError
 from infrastructure.video.containers import READABLE, open_options
 from infrastructure.video.info import VideoInfo
 
@@ -86,7 +86,7 @@ def probe(path: Path, limits: ProbeLimits = DEFAULT) -> VideoInfo:
 def refuse_early(path: Path) -> None:
     """Raises InputError for what needs no probe to be refused: missing, folder, empty, locked."""
     if not path.exists():
-        raise InputError(f"{path}: no such file; check the path")
+        raise InputMissingError(f"{path}: no such file; check the path")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give a video file or a folder of numbered images")
     if not path.is_file():

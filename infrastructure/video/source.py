@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.errors import InputError
+from domain.errors import InputError, InputMissingError
 from infrastructure.video.decode import Frame, Reader
 from infrastructure.video.images import ImageSequence, open_images
 from infrastructure.video.index import FrameIndex, images_index, index_frames
@@ -113,7 +113,9 @@ class VideoFile:
 
     def check_unchanged(self) -> None:
         """Raises InputError when the file is not the one that was indexed."""
-        if stamp_of(self.path) != self.stamp:
+        if (now := stamp_of(self.path)) is None:
+            raise InputMissingError(f"{self.path}: not there any more, or not on this machine")
+        if now != self.stamp:
             raise InputError(f"{self.path}: changed since the match was planned; submit it again")
 
     @cached_property

@@ -6,6 +6,7 @@ replaced, and the file is kept.
 """
 
 import argparse
+import contextlib
 import json
 import random
 import select
@@ -36,7 +37,14 @@ SEEDS = {
     "wmv2.wmv": ("asf", "wmv2", "yuv420p"),
     "mpeg2.mxf": ("mxf", "mpeg2video", "yuv420p"),
 }
-_EDGES = (b"\0", b"\xff", b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\0")
+_EDGES: tuple[bytes, ...] = (
+    b"\0",
+    b"\xff",
+    b"\x7f\xff\xff\xff",
+    b"\x80\0\0\0",
+    b"\xff\xff\xff\xff",
+    b"\0\0\0\0",
+)
 _EDGES = (*_EDGES, b"\xff" * 8, b"\0\0\0\1", b"\x01\0\0\0")
 
 
@@ -130,8 +138,9 @@ class Child:
         process = self._running()
         assert process.stdin
         assert process.stdout
-        process.stdin.write(f"{path}\n".encode())
-        process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it is gone already: nothing will be read
+            process.stdin.write(f"{path}\n".encode())
+            process.stdin.flush()
         ready, _, _ = select.select([process.stdout], [], [], SECONDS)
         line = process.stdout.readline() if ready else b""
         if line:
@@ -139,7 +148,7 @@ class Child:
             return kind, words
         if ready:
             code = process.wait()
-            self._process = None
+            self.close()
             return "crash", f"exit {code}"
         self.close()
         return "hang", f"more than {SECONDS:g} s"
@@ -156,7 +165,10 @@ class Child:
     def close(self) -> None:
         if self._process:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()  # type: ignore[union-attr]
             self._process = None
 
 
@@ -168,7 +180,7 @@ def serve() -> None:
         """The probe's own code without a process of its own: this one has the limits already."""
         return probe_process.answer(json.loads(request))
 
-    probe._ask = answer
+    probe._ask = answer  # type: ignore[assignment]
     probe_process.limit(probe.DEFAULT.memory_bytes, 10**6)
     for line in sys.stdin:
         print(json.dumps(_opened(Path(line.rstrip("\n")))), flush=True)
