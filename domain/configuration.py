@@ -271,8 +271,8 @@ class ProcessingConfiguration(BaseModel):
         teams = self.stage_configs.team_classification
         for team in ("home", "away"):
             if getattr(teams, f"{team}_colour") and getattr(self.match, team).kit.shirt:
-                place = ("stage_configs", "team_classification", f"{team}_colour")
-                raise at(place, f"match.{team}.kit.shirt says it already; give one of them")
+                short = ("stage_configs", "team_classification", f"{team}_colour")
+                raise at(short, f"match.{team}.kit.shirt says it already; give one of them")
         for index, period in enumerate(self.match.periods):
             if period.file is not None and named_file(period.file, self.video_path) is None:
                 files = ", ".join(self.video_path)
