@@ -19,6 +19,7 @@ class ConfigurationFile:
 
     values: Any
     lines: dict[Place, str] = field(default_factory=dict)
+    said_elsewhere: tuple[Place, ...] = ()
 
     def over(self, below: "ConfigurationFile") -> "ConfigurationFile":
         """What `below` says, but for what is said here."""
@@ -27,9 +28,7 @@ class ConfigurationFile:
 
     def replaced(self, place: Place) -> None:
         """What stands at `place` now is not from the file."""
-        self.lines = {
-            each: line for each, line in self.lines.items() if each[: len(place)] != place
-        }
+        self.said_elsewhere = (*self.said_elsewhere, place)
 
     @contextmanager
     def named_in_errors(self) -> Iterator[None]:
@@ -55,6 +54,8 @@ class ConfigurationFile:
 
         The whole file is no place: what is missing from it stands on no line.
         """
+        if any(place[: len(each)] == each for each in self.said_elsewhere):
+            return None
         for length in range(len(place), 0, -1):
             if line := self.lines.get(place[:length]):
                 return line

@@ -102,7 +102,7 @@ def test_frames_outside_of_all_periods_have_neither_period_nor_clock() -> None:
     ("match", "message"),
     [
         ({"periods": [{"home_attacks": "right"}]}, "periods.0: .*needs file, or start_s and end_s"),
-        ({"periods": [{"file": "other.mp4"}]}, "periods.0.file: no input file other.mp4.*match.mp4"),
+        ({"periods": [{"file": "other.mp4"}]}, "0.file: no input file other.mp4.*match.mp4"),
         ({"periods": [{"start_s": 9, "end_s": 9}]}, "end_s: legal is after start_s"),
         ({"periods": [{"file": "match.mp4", "home_attacks": "up"}]}, "'left' or 'right'.*'up'"),
         ({"home": {"kit": {"shirt": "white"}}}, "home.kit.shirt.0: expected a colour.*'white'"),
@@ -169,7 +169,7 @@ match:
 def test_each_error_names_the_line_it_stands_on(tmp_path: Path) -> None:
     text = refused(given(tmp_path, YAML))
     file = tmp_path / "match.yaml"
-    role, length = text.split("; ")
+    length, role = text.split("; ")
     assert role.startswith(f"{file} line 9: match.home.players.1.role: ")
     assert "'sweeper'" in role
     assert length.startswith(f"{file} line 10: match.pitch_length_m: ")
@@ -188,7 +188,7 @@ def test_json_has_lines_too_even_indented_by_tabs(tmp_path: Path) -> None:
 
 def test_a_value_of_the_command_line_has_no_line(tmp_path: Path) -> None:
     text = refused(given(tmp_path, YAML, "match.home=3"))
-    home, length = text.split("; ")
+    length, home = text.split("; ")
     assert home.startswith("match.home: ")
     assert "line 10: match.pitch_length_m" in length
 
@@ -196,10 +196,12 @@ def test_a_value_of_the_command_line_has_no_line(tmp_path: Path) -> None:
 def test_a_period_beyond_its_file_is_told_with_its_line(tmp_path: Path) -> None:
     """The files are opened after the configuration is read, and the line is still known."""
     found = given(tmp_path, "match:\n  periods:\n  - {start_s: 10, end_s: 20}\n")
-    with pytest.raises(ConfigurationError, match=r"line 3: match.periods.0: begins after"):
-        with found.named_in_errors():
-            parsed = ProcessingConfiguration.parse(found.values)
-            scheduled(parsed.match.periods, [InputFile("match.mp4", 0.0, 3.0)])
+    parsed = ProcessingConfiguration.parse(found.values)
+    with (
+        pytest.raises(ConfigurationError, match=r"line 3: match.periods.0: begins after"),
+        found.named_in_errors(),
+    ):
+        scheduled(parsed.match.periods, [InputFile("match.mp4", 0.0, 3.0)])
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    given = configured(options.config, options.settings)
-    if options.video:
-        set_option(given, "export.annotated_video=true")
+    settings = [*options.settings, *(["export.annotated_video=true"] if options.video else ())]
+    given = configured(options.config, settings)
     if options.processes is not None and options.processes < 1:
         raise InputError(f"--processes {options.processes}: legal are 1 and more")
     if options.batch is not None:
@@ -67,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
         if options.inputs:
             raise InputError("--batch: give a folder or a list file, and no INPUT beside it")
-        return run_batch(options.batch, given, options)
+        return run_batch(options.batch, settings, options)
     if not options.inputs:
         raise InputError("no INPUT: give video files of a match in order, or --batch")
     of_inputs(given, options.inputs)

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from api.batch_list import Listed, matches
-from api.commands.analyze import analyze, of_inputs
-from api.configuration_file import ConfigurationFile, read
+from api.commands.analyze import analyze, configured, of_inputs, set_option
+from api.configuration_file import ConfigurationFile
 from domain.errors import FootAnalyticsError, InputError
 
 
@@ -26,8 +26,11 @@ class Outcome:
     error: str = ""
 
 
-def run_batch(source: Path, given: ConfigurationFile, options: argparse.Namespace) -> int:
-    """Analyse the matches of `source`; `given` is said of all, their own files say more.
+def run_batch(source: Path, settings: Sequence[str], options: argparse.Namespace) -> int:
+    """Analyse the matches of `source`.
+
+    What --config says of all of them is below what a match's own file says, and `settings` are
+    above both.
 
     Returns:
         0 where every match is done, else 1.
@@ -35,10 +38,11 @@ def run_batch(source: Path, given: ConfigurationFile, options: argparse.Namespac
     found = matches(source)
     out = options.out or Path(f"{source.resolve().stem}-analysis")
     _refuse_results_among_files(found, out)
+    given = configured(options.config, ())
     outcomes = []
     for number, match in enumerate(found, start=1):
         print(f"match {number}/{len(found)}: {match.name}", file=sys.stderr)
-        outcome = _one(match, given, out / match.name, options.processes)
+        outcome = _one(match, given, settings, out / match.name, options.processes)
         if outcome.error:
             print(f"failed: {outcome.error}", file=sys.stderr)
         outcomes.append(outcome)
@@ -63,12 +67,19 @@ def _resolved(path: str) -> Path:
     return Path(path).resolve()
 
 
-def _one(match: Listed, given: ConfigurationFile, out: Path, processes: int | None) -> Outcome:
+def _one(
+    match: Listed,
+    given: ConfigurationFile,
+    settings: Sequence[str],
+    out: Path,
+    processes: int | None,
+) -> Outcome:
     """Analyse a match, or take what an earlier run left."""
     started = time.monotonic()
     try:
-        own = read(match.configuration) if match.configuration else ConfigurationFile({})
-        own = own.over(given)
+        own = configured(match.configuration, ()).over(given)
+        for setting in settings:
+            set_option(own, setting)
         of_inputs(own, match.inputs)
         frames = _finished_frames(own, out)
         state = "done before" if frames is not None else "done"

@@ -23,7 +23,7 @@ MIN_CONFIDENCE = 0.6
 _ANY_COLOUR = -4.5
 _MIN_SHARE = 0.02
 _AROUND_S = 300.0
-_SURE_APART_M, _NEVER_CERTAIN = 4.0, 0.999
+_SURE_APART_M, _SURE_PLACE_M, _NEVER_CERTAIN = 4.0, 20.0, 0.999
 # a keeper's shirt nearer by so much in CIELab is as good as log-odds of 1
 _SURE_NEARER, _MOST_LOG_ODDS = 15.0, 3.0
 _SHORTS_COUNT = 0.4
@@ -153,8 +153,10 @@ class KeeperPlaces:
         apart = self.sides.apart(*self._around(float(times.min()), float(times.max())))
         if not len(x) or not np.isfinite(apart) or apart == 0:
             return 0.0
-        sure = 0.5 + 0.5 * min(abs(apart) / _SURE_APART_M, _NEVER_CERTAIN)
-        return float(np.sign(np.median(x)) * np.sign(apart) * np.log(sure / (1 - sure)))
+        place = float(np.median(x))
+        told = min(abs(apart) / _SURE_APART_M, 1.0) * min(abs(place) / _SURE_PLACE_M, 1.0)
+        sure = 0.5 + 0.5 * min(told, _NEVER_CERTAIN)
+        return float(np.sign(place) * np.sign(apart) * np.log(sure / (1 - sure)))
 
     def _around(self, start_s: float, end_s: float) -> tuple[float, float]:
         """Some minutes before and after, but not beyond the period: then the ends are changed."""
