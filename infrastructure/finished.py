@@ -17,6 +17,7 @@ from infrastructure.frame_source import READER_VERSION
 from infrastructure.local_run import STATE_FOLDER
 from infrastructure.planning import model_path
 from infrastructure.storage.folder import write_whole
+from infrastructure.tracking_data import is_tracking
 
 _MARK = "finished.json"
 
@@ -24,7 +25,9 @@ _MARK = "finished.json"
 def fingerprint(configuration: ProcessingConfiguration) -> str:
     """What decides the results, as one hash: options, files, stages' versions, networks."""
     kinds = chosen(configuration)
-    networks = [model_path(k, configuration) for k in kinds.values() if issubclass(k, GPUStage)]
+    networks = []
+    if not is_tracking(configuration.video_path):
+        networks = [model_path(k, configuration) for k in kinds.values() if issubclass(k, GPUStage)]
     inputs = [Path(path) for path in configuration.video_path]
     content = {
         "configuration": configuration.model_dump(mode="json"),

@@ -20,7 +20,7 @@ from domain.configuration import STAGES, ProcessingConfiguration, StageOptions
 from domain.errors import ConfigurationError, InputError
 from domain.grid import Segment
 from domain.match import Side
-from domain.periods import Period
+from domain.periods import CLOCK_STARTS_S, Period
 from domain.pitch import Pitch
 from infrastructure.video.source import hash_file
 from stages import periods
@@ -122,14 +122,14 @@ class TrackingDataSource:
         times = self.time_s
         home = np.array([str(p.team.ground.value) == "home" for p in self._people], dtype=bool)
         keeper = np.array([_is_keeper(player) for player in self._people], dtype=bool)
-        end_s = 1 / self.facts.frame_rate
+        ends = np.append(times[1:], times[-1] + 1 / self.facts.frame_rate)
         found = []
         for number in np.unique(numbers):
             rows = np.flatnonzero(numbers == number)
             clock_s = self._dataset.records[rows[0]].timestamp.total_seconds()
             side = _attacked(self._places[rows, :, 0], home, keeper)
-            start_s, last_s = float(times[rows[0]]), float(times[rows[-1]])
-            found.append(Period(int(number), start_s, last_s + end_s, start_s - clock_s, side))
+            start_s, end_s = float(times[rows[0]]), float(ends[rows[-1]])
+            found.append(Period(int(number), start_s, end_s, start_s - clock_s, side))
         return periods.table(found, "data", [each.number for each in found if each.home_attacks])
 
     @cached_property
@@ -181,7 +181,10 @@ class TrackingDataSource:
                 "frame": frame,
                 "time_s": self.time_s[frame],
                 "period": [record.period.id for record in records],
-                "match_clock_s": [record.timestamp.total_seconds() for record in records],
+                "match_clock_s": [
+                    record.timestamp.total_seconds() + CLOCK_STARTS_S[record.period.id - 1]
+                    for record in records
+                ],
                 "segment": np.full(count, segment),
                 "decoded": [True] * count,
                 "view": ["wide"] * count,

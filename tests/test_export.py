@@ -486,6 +486,13 @@ def test_the_summary_says_who_is_who_and_how_it_is_known(told: dict[str, Path]) 
     assert any("Half-time was found" in note for note in summary["notes"])
 
 
+def test_the_report_is_headed_by_the_teams_whatever_they_are_called(tmp_path: Path) -> None:
+    details = MatchOptions.model_validate({"home": {"name": "<b>Reds"}, "date": "2026-05-30"})
+    stage = ExportStage(ExportOptions(report=True), replace(FACTS, details=details))
+    page = stage.conclude(MatchInMemory(made_tables(), tmp_path), None).files["report.html"]
+    assert "<h1>&lt;b&gt;Reds - Away, 2026-05-30</h1>" in page.read_text(encoding="utf-8")
+
+
 def test_without_a_word_about_the_match_the_summary_says_so(everything: dict[str, Path]) -> None:
     summary = json.loads(everything["summary.json"].read_text())
     assert (summary["match"]["periods_from"], summary["match"]["teams_from"]) == (

@@ -38,13 +38,15 @@ RED_KEEPER, WHITE_KEEPER = 20, 21
 class Spell:
     """Minutes of football; red stands `side` times 8 m from the centre spot, white across.
 
-    `first_track` begins a new set of tracks: red's ten, white's ten, both keepers.
+    `first_track` begins a new set of tracks: red's ten, white's ten, both keepers; `seen` are
+    those of them that the camera shows.
     """
 
     start_min: float
     end_min: float
     side: float
     first_track: int = 0
+    seen: range = range(22)
 
 
 HALVES = (Spell(2, 47, -1), Spell(62, 107, 1, 100))
@@ -59,7 +61,7 @@ def colours_table(spells: Sequence[Spell], *, keepers_x: float = 48.0, seed: int
         blocks = np.arange(
             round(spell.start_min * 60 / BLOCK_S), round(spell.end_min * 60 / BLOCK_S)
         )
-        tracks = np.arange(22)
+        tracks = np.array(spell.seen)
         block, track = (grid.ravel() for grid in np.meshgrid(blocks, tracks, indexing="ij"))
         red = (track < 10) | (track == RED_KEEPER)
         keeper = track >= 20
@@ -173,8 +175,15 @@ def test_halves_of_three_minutes_are_too_little_to_call_a_break_half_time() -> N
 
 
 def test_a_keeper_near_half_time_is_judged_by_his_own_half() -> None:
-    """Two files without a break between them: five minutes around the border hold both ends."""
-    spells = (Spell(0, 45, -1), Spell(45, 90, 1, 100))
+    """Two files without a break between them. Around the first half's last minute, in which the
+    keepers are seen, more is known of the second half than of the first."""
+    outfield, keepers = range(20), range(20, 22)
+    spells = (
+        Spell(0, 42, -1, 0, outfield),
+        Spell(44, 45, -1, 0, keepers),
+        Spell(45, 90, 1, 100, outfield),
+        Spell(45, 46, 1, 100, keepers),
+    )
     facts = told(Period(1, 0.0, 2700.0), Period(2, 2700.0, 5400.0), by="files")
     periods, people = judged(spells, facts, wide=((0, 90),))
     assert [(row["source"], row["home_attacks"]) for row in periods] == [

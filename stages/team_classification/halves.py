@@ -34,12 +34,13 @@ _MIN_BLOCKS = 20
 
 @dataclass(frozen=True)
 class Timeline:
-    """A value a block of frames: its first frame, when it begins and ends, the share of it that is
-    seen in a wide view."""
+    """A value a block of frames: its first frame, when it begins and ends, how many frames of it
+    there are, the share of them that is seen in a wide view."""
 
     frame: NDArray[np.int64]
     start_s: Array
     end_s: Array
+    frames: NDArray[np.int64]
     wide: Array
 
     @classmethod
@@ -58,13 +59,15 @@ class Timeline:
         last = float(time_s[-1]) if len(time_s) else 0.0
         share = np.add.reduceat(wide, starts) / sizes if len(starts) else wide
         ends = np.append(time_s[starts[1:]], last) if len(starts) else time_s
-        return cls(block[starts] * BLOCK_FRAMES, time_s[starts], ends, share)
+        return cls(block[starts] * BLOCK_FRAMES, time_s[starts], ends, sizes, share)
 
     @classmethod
     def even(cls, frames: NDArray[np.int64], frame_rate: float) -> "Timeline":
         """The blocks that begin with `frames`, where no table tells their times and views."""
         start_s = frames / frame_rate
-        return cls(frames, start_s, start_s + BLOCK_FRAMES / frame_rate, np.ones(len(frames)))
+        full = np.full(len(frames), BLOCK_FRAMES)
+        end_s = start_s + BLOCK_FRAMES / frame_rate
+        return cls(frames, start_s, end_s, full, np.ones(len(frames)))
 
     def time_of(self, frames: NDArray[np.int64]) -> Array:
         """When blocks begin, by their first frames (n,)."""
@@ -75,9 +78,10 @@ class Timeline:
 
 def play(blocks: Blocks, timeline: Timeline) -> NDArray[np.bool_]:
     """In which blocks of the timeline (n,) football is seen to be played."""
-    there = blocks.boxes >= BLOCK_FRAMES / 2
-    block = np.searchsorted(timeline.frame, blocks.frame[there])
-    count = np.bincount(block, minlength=len(timeline.frame))[: len(timeline.frame)]
+    block = np.searchsorted(timeline.frame, blocks.frame)
+    there = block < len(timeline.frame)
+    there[there] &= blocks.boxes[there] >= timeline.frames[block[there]] / 2
+    count = np.bincount(block[there], minlength=len(timeline.frame))
     return np.asarray((count >= PLAYERS) & (timeline.wide >= _WIDE_SHARE))
 
 
