@@ -17,6 +17,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from domain.configuration import StageOptions
+from domain.match import Kit, MatchOptions
+from domain.periods import Period
 from domain.pitch import Pitch
 
 OptionsT = TypeVar("OptionsT", bound=StageOptions)
@@ -29,12 +31,19 @@ class MatchFacts:
     """What every stage may know of the input before the first frame.
 
     `width` and `height` are in source pixels, `frame_rate` is the nominal one, in frames a second.
+    A stage that reads one of the others names it in `knows` or `knows_at_end`: `periods`, where
+    the configuration or the files tell them, and which of the two (`periods_from`), `kits` of home
+    and away, and whatever else was told of the match, `details`.
     """
 
     width: int
     height: int
     frame_rate: float
     pitch: Pitch = field(default_factory=Pitch)
+    periods: tuple[Period, ...] = ()
+    periods_from: str = "unknown"
+    kits: tuple[Kit, Kit] = (Kit(), Kit())
+    details: MatchOptions = field(default_factory=MatchOptions)
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,9 @@ class BaseStage(ABC, Generic[OptionsT]):
     `requires` and `optional` name the tables that its cells read segment by segment. Its END cell
     reads whole tables, those in `concludes_with` and, where the plan makes them, `optional_at_end`,
     and the pixels once more where `reads_pixels` says so. A stage of another package names its
-    `options_type`; ours have theirs in the configuration. `version` is raised by hand whenever
+    `options_type`; ours have theirs in the configuration. `knows` names what of the match's facts
+    decides the rows of every cell ("periods", "kits", "details"), `knows_at_end` what decides
+    those of the END cell alone. `version` is raised by hand whenever
     the result of the same input changes.
     """
 
@@ -123,6 +134,8 @@ class BaseStage(ABC, Generic[OptionsT]):
     optional: ClassVar[tuple[str, ...]] = ()
     concludes_with: ClassVar[tuple[str, ...]] = ()
     optional_at_end: ClassVar[tuple[str, ...]] = ()
+    knows: ClassVar[tuple[str, ...]] = ()
+    knows_at_end: ClassVar[tuple[str, ...]] = ()
     produces: ClassVar[tuple[str, ...]] = ()
     reads_pixels: ClassVar[bool] = False
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from domain.configuration import ProcessingConfiguration, Speed, StageConfigs
+from domain.match import MatchOptions
 
 HEAD = """# Options
 
@@ -18,11 +19,10 @@ Written by `python -m docs.options`; a test compares. An option of a stage is gi
 ```yaml
 # footanalytics analyze match.mp4 --config match.yaml
 segment_s: 20
-pitch: {length_m: 105, width_m: 68}
+match: {home: {kit: {shirt: "#ffffff"}}, away: {kit: {shirt: "#8b1a2b"}}}   # docs/match.md
 stage_configs:
   player_detection: {confidence_threshold: 0.1, nms_threshold: 0.6}
   ball_tracking: {tracking_method: kalman, max_missing_frames: 10}
-  team_classification: {home_colour: "#ffffff", away_colour: "#8b1a2b"}
   pitch_calibration:
     fixed_points:            # a camera that never moves: four or more places known on the pitch
       - {pixel: [412, 233], metre: [-52.5, 34]}
@@ -78,6 +78,8 @@ def _kind(kind: Any) -> str:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, MatchOptions):
+        return "empty"
     if isinstance(value, BaseModel):
         return str(value.model_dump())
     if isinstance(value, tuple):

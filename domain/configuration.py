@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from domain.errors import ConfigurationError
+from domain.errors import ConfigurationError, Place
+from domain.match import Kit, MatchOptions, at
+from domain.periods import named_file
 from domain.pitch import PITCH_POINT_COUNT, Pitch
 
 STAGES = (
@@ -35,6 +37,10 @@ class EndOnly:
     """Marks an option that only the stage's END cell depends on."""
 
 
+class Elsewhere:
+    """Marks an option whose place in a key is that of what it is short for."""
+
+
 Backend = Literal["auto", "openvino", "onnxruntime", "torch"]
 Precision = Literal["auto", "f32", "bf16", "int8"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -48,15 +54,15 @@ class StageOptions(BaseModel):
 
     def result_changing(self) -> dict[str, Any]:
         """The options that belong in every cell's key, as plain JSON values."""
-        return self.model_dump(mode="json", exclude=self._marked(Speed) | self._marked(EndOnly))
+        return self.model_dump(mode="json", exclude=self._marked(Speed, EndOnly, Elsewhere))
 
     def end_changing(self) -> dict[str, Any]:
         """The options that belong in the END cell's key alone."""
         return self.model_dump(mode="json", include=self._marked(EndOnly))
 
-    def _marked(self, mark: type) -> set[str]:
+    def _marked(self, *marks: type) -> set[str]:
         fields = type(self).model_fields.items()
-        return {name for name, field in fields if any(isinstance(m, mark) for m in field.metadata)}
+        return {name for name, field in fields if any(isinstance(m, marks) for m in field.metadata)}
 
     @classmethod
     def parse(cls, stage: str, values: Any) -> Self:
@@ -65,7 +71,7 @@ class StageOptions(BaseModel):
         Raises:
             ConfigurationError: one line that names each bad option, its value and what is legal.
         """
-        with _one_line(f"stage_configs.{stage}."):
+        with _one_line(("stage_configs", stage)):
             return cls.model_validate(values)
 
 
@@ -174,8 +180,12 @@ class BallTrackingOptions(StageOptions):
 
 class TeamClassificationOptions(StageOptions):
     min_observations: int = Field(5, ge=1, le=1000)
-    home_colour: str | None = Field(None, pattern=r"^#[0-9a-fA-F]{6}$")
-    away_colour: str | None = Field(None, pattern=r"^#[0-9a-fA-F]{6}$")
+    home_colour: Annotated[str | None, Elsewhere()] = Field(
+        None, pattern=r"^#[0-9a-fA-F]{6}$", description="short for match.home.kit.shirt: give one"
+    )
+    away_colour: Annotated[str | None, Elsewhere()] = Field(
+        None, pattern=r"^#[0-9a-fA-F]{6}$", description="short for match.away.kit.shirt: give one"
+    )
 
 
 class EventDetectionOptions(StageOptions):
@@ -221,11 +231,10 @@ class StageConfigs(BaseModel):
 
 
 class PitchOptions(StageOptions):
+    """Short for match.pitch_length_m and match.pitch_width_m."""
+
     length_m: float = Field(105.0, ge=90, le=120)
     width_m: float = Field(68.0, ge=45, le=90)
-
-    def pitch(self) -> Pitch:
-        return Pitch(self.length_m, self.width_m)
 
 
 class ProcessingConfiguration(BaseModel):
@@ -239,7 +248,10 @@ class ProcessingConfiguration(BaseModel):
     gpu_enabled: bool = False
     checkpoint_enabled: bool = True
     segment_s: float | None = Field(None, ge=0.2, le=600, description="empty: by the length")
-    pitch: PitchOptions = PitchOptions()
+    pitch: PitchOptions = Field(
+        PitchOptions(), description="short for match.pitch_length_m and pitch_width_m: give one"
+    )
+    match: MatchOptions = Field(MatchOptions(), description="docs/match.md")
     stages: Annotated[tuple[str, ...], Field(min_length=1)] = STAGES
     stage_configs: StageConfigs = StageConfigs()
 
@@ -249,6 +261,43 @@ class ProcessingConfiguration(BaseModel):
         if isinstance(values, Mapping) and isinstance(values.get("video_path"), str):
             return {**values, "video_path": (values["video_path"],)}
         return values
+
+    @model_validator(mode="after")
+    def _said_once(self) -> Self:
+        """What has two names is said under one of them, and periods are of the input's files."""
+        for side in ("length_m", "width_m"):
+            if side in self.pitch.model_fields_set and getattr(self.match, f"pitch_{side}"):
+                raise at(("pitch", side), f"match.pitch_{side} says it already; give one of them")
+        teams = self.stage_configs.team_classification
+        for team in ("home", "away"):
+            if getattr(teams, f"{team}_colour") and getattr(self.match, team).kit.shirt:
+                short = ("stage_configs", "team_classification", f"{team}_colour")
+                raise at(short, f"match.{team}.kit.shirt says it already; give one of them")
+        for index, period in enumerate(self.match.periods):
+            if period.file is not None and named_file(period.file, self.video_path) is None:
+                files = ", ".join(self.video_path)
+                place = ("match", "periods", index, "file")
+                raise at(place, f"no input file {period.file}, or several; they are {files}")
+        return self
+
+    def pitch_played_on(self) -> Pitch:
+        """The pitch, by whichever name it is given."""
+        return Pitch(
+            self.match.pitch_length_m or self.pitch.length_m,
+            self.match.pitch_width_m or self.pitch.width_m,
+        )
+
+    def kits(self) -> tuple[Kit, Kit]:
+        """What home and away wear, by whichever name it is given."""
+        short = self.stage_configs.team_classification
+        found = []
+        for team, colour in (
+            (self.match.home, short.home_colour),
+            (self.match.away, short.away_colour),
+        ):
+            shirt = (colour,) if colour else team.kit.shirt
+            found.append(team.kit.model_copy(update={"shirt": shirt}))
+        return found[0], found[1]
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> "ProcessingConfiguration":
@@ -262,21 +311,23 @@ class ProcessingConfiguration(BaseModel):
 
 
 @contextmanager
-def _one_line(prefix: str = "") -> Iterator[None]:
+def _one_line(inside: Place = ()) -> Iterator[None]:
     """Turn pydantic's report into one line that names each bad option."""
     try:
         yield
     except ValidationError as error:
-        lines = [prefix + _explain(item) for item in error.errors()]
-        raise ConfigurationError("; ".join(lines)) from error
+        raise ConfigurationError.of([_explain(item, inside) for item in error.errors()]) from error
 
 
-def _explain(item: Any) -> str:
-    name = ".".join(str(part) for part in item["loc"]) or "configuration"
-    if item["type"] == "extra_forbidden" and item["loc"][0] in STAGES:
-        return f"{name}: options of a stage belong under stage_configs"
+def _explain(item: Any, inside: Place) -> tuple[Place, str]:
+    """The option's place and what is wrong there."""
+    place = (*inside, *item["loc"], *item.get("ctx", {}).get("place", ()))
+    if item["type"] == "place":
+        return place, item["msg"]
+    if item["type"] == "extra_forbidden" and place[0] in STAGES:
+        return place, "options of a stage belong under stage_configs"
     if item["type"] == "extra_forbidden":
-        return f"{name}: unknown option (actual value {item['input']!r})"
+        return place, f"unknown option (actual value {item['input']!r})"
     if item["type"] == "missing":
-        return f"{name}: missing"
-    return f"{name}: {item['msg'].removeprefix('Value error, ')} (actual value {item['input']!r})"
+        return place, "missing"
+    return place, f"{item['msg'].removeprefix('Value error, ')} (actual value {item['input']!r})"

@@ -3,6 +3,15 @@
 The command line turns an error into one line on stderr and the exit code beside its class.
 """
 
+from collections.abc import Sequence
+
+Place = tuple[str | int, ...]
+
+
+def dotted(place: Place) -> str:
+    """A place in the configuration as one word: match.periods.0.file."""
+    return ".".join(str(part) for part in place) or "configuration"
+
 
 class FootAnalyticsError(Exception):
     """Anything that this product reports on purpose."""
@@ -25,7 +34,19 @@ class UnknownPipelineError(InputError):
 
 
 class ConfigurationError(InputError):
-    """An option is unknown or out of its legal range."""
+    """An option is unknown or out of its legal range.
+
+    `problems` holds each bad option's place in the configuration and what is wrong with it.
+    """
+
+    problems: "Sequence[tuple[Place, str]]" = ()
+
+    @classmethod
+    def of(cls, problems: "Sequence[tuple[Place, str]]") -> "ConfigurationError":
+        """The error of these problems, in one line."""
+        error = cls("; ".join(f"{dotted(place)}: {text}" for place, text in problems))
+        error.problems = tuple(problems)
+        return error
 
 
 class PlanError(InputError):

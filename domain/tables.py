@@ -24,6 +24,7 @@ ROLES = ("player", "goalkeeper", "referee", "ball")
 PERSON_ROLES = ("player", "goalkeeper", "referee")
 CALIBRATION_STATUS = ("measured", "propagated", "none")
 BALL_STATUS = ("seen", "estimated", "held", "absent")
+SIDES = ("left", "right")
 TEAMS = ("home", "away", "referee", "unknown")
 EVENT_TYPES = (
     "possession",
@@ -141,6 +142,18 @@ _INTERNAL: dict[str, list[pa.Field]] = {
         _nullable("x", _f32),
         _nullable("y", _f32),
         _nullable("appearance", pa.list_(_f32, APPEARANCE_SIZE)),
+    ],
+    # team_classification: a row a period, where anything tells the periods: the configuration, the
+    # files, tracking data, or what was found. Nothing outside of them counts in events, formations
+    # and metrics
+    "periods": [
+        _field("period", _i32, 1),
+        _field("start_s", _f64),
+        _field("end_s", _f64),
+        _nullable("kickoff_s", _f64),
+        _choice("home_attacks", SIDES, nullable=True),
+        _choice("source", ("configuration", "files", "data", "found")),
+        _choice("direction_source", ("configuration", "data", "positions"), nullable=True),
     ],
     # formation_analysis: a row a track and second, the mean of its positions
     "track_positions": [

@@ -15,6 +15,7 @@ from application.stage import Frame, MatchFacts
 from domain.configuration import ProcessingConfiguration
 from domain.errors import InputError
 from domain.grid import Segment
+from domain.periods import InputFile, scheduled
 from infrastructure.video.audio import extract_audio
 from infrastructure.video.info import fit
 from infrastructure.video.rate import kept_frames
@@ -71,7 +72,25 @@ class VideoFrameSource:
         rate = frame_rate(index.time_s, index.end_s, info.frame_rate)
         if self._options.target_fps:
             rate = min(rate, self._options.target_fps)
-        return MatchFacts(width, height, rate, self._configuration.pitch.pitch())
+        configured = self._configuration
+        periods, told_by = scheduled(configured.match.periods, self._files())
+        return MatchFacts(
+            width,
+            height,
+            rate,
+            configured.pitch_played_on(),
+            periods,
+            told_by,
+            configured.kits(),
+            configured.match,
+        )
+
+    def _files(self) -> list[InputFile]:
+        """The input's files on its time line, under the names that the configuration has."""
+        index = self._source.index
+        ends = (*index.starts_s[1:], index.end_s)
+        paths = self._configuration.video_path
+        return [InputFile(*each) for each in zip(paths, index.starts_s, ends, strict=True)]
 
     @cached_property
     def pixels_id(self) -> str:

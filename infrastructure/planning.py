@@ -27,6 +27,10 @@ from infrastructure.tracking_data import (
 
 Source = VideoFrameSource | TrackingDataSource
 _NETWORKS_KEPT = 4
+_SAID_ELSEWHERE: Any = {
+    **dict.fromkeys(("periods", "pitch_length_m", "pitch_width_m"), True),
+    **{team: {"kit"} for team in ("home", "away")},
+}
 
 
 def open_input(configuration: ProcessingConfiguration) -> Source:
@@ -67,7 +71,8 @@ def plan_match(
     for stage, identity in _stages(configuration, source, observer, machine):
         stages[stage.name] = stage
         facts = key_facts(stage, source.facts, identity)
-        frozen.append(planned(stage, facts, stage.options.end_changing(), made))
+        at_end = stage.options.end_changing() | told(stage.knows_at_end, source.facts)
+        frozen.append(planned(stage, facts, at_end, made))
         made |= set(stage.produces)
     plan = Plan(tuple(frozen), source.segments(configuration.segment_s))
     return PlannedMatch(configuration, source, plan, stages)
@@ -94,8 +99,20 @@ def key_facts(
     if identity:
         entries["model"] = dataclasses.asdict(identity)
     if not isinstance(stage, FrameStage):
-        entries["match"] = dataclasses.asdict(facts)
+        size = {name: getattr(facts, name) for name in ("width", "height", "frame_rate")}
+        pitch = dataclasses.asdict(facts.pitch)
+        entries["match"] = {**size, "pitch": pitch, **told(stage.knows, facts)}
     return entries
+
+
+def told(names: Sequence[str], facts: MatchFacts) -> dict[str, Any]:
+    """The facts that a stage names in `knows` or `knows_at_end`, as plain JSON values."""
+    known: dict[str, Any] = {
+        "periods": [dataclasses.asdict(period) for period in facts.periods] + [facts.periods_from],
+        "kits": [kit.model_dump(mode="json") for kit in facts.kits],
+        "details": facts.details.model_dump(mode="json", exclude=_SAID_ELSEWHERE),
+    }
+    return {name: known[name] for name in names}
 
 
 def planned_stages(

@@ -19,9 +19,12 @@ from domain import tables
 from domain.configuration import STAGES, ProcessingConfiguration, StageOptions
 from domain.errors import ConfigurationError, InputError, InputMissingError
 from domain.grid import Segment
+from domain.match import Side
+from domain.periods import CLOCK_STARTS_S, Period
 from domain.pitch import Pitch
 from infrastructure.storage.folder import as_resource_errors
 from infrastructure.video.source import hash_file
+from stages import periods
 
 SUFFIXES = frozenset({".json", ".jsonl", ".xml", ".dat", ".csv", ".txt"})
 REPLACED = frozenset(STAGES[: STAGES.index("event_detection")])
@@ -42,8 +45,13 @@ class TrackingDataSource:
     def __init__(self, configuration: ProcessingConfiguration) -> None:
         if configuration.stage_configs.export.annotated_video:
             raise ConfigurationError("export.annotated_video: tracking data has no pictures")
+        if configuration.match.periods:
+            raise ConfigurationError(
+                "match.periods: tracking data tells its own periods; leave them out"
+            )
+        self._configuration = configuration
         self._paths = tuple(Path(path) for path in configuration.video_path)
-        self._pitch = configuration.pitch.pitch()
+        self._pitch = configuration.pitch_played_on()
 
     notes: Sequence[str] = ()
 
@@ -52,7 +60,9 @@ class TrackingDataSource:
 
     @cached_property
     def facts(self) -> MatchFacts:
-        return MatchFacts(0, 0, float(self._dataset.metadata.frame_rate), self._played_on)
+        rate = float(self._dataset.metadata.frame_rate)
+        details = self._configuration.match
+        return MatchFacts(0, 0, rate, self._played_on, details=details)
 
     @cached_property
     def pixels_id(self) -> str:
@@ -107,6 +117,22 @@ class TrackingDataSource:
             },
         )
 
+    def periods(self) -> pa.Table:
+        """The data's own periods, the sides that home attacks in them estimated from places."""
+        numbers = np.array([record.period.id for record in self._dataset.records])
+        times = self.time_s
+        home = np.array([str(p.team.ground.value) == "home" for p in self._people], dtype=bool)
+        keeper = np.array([_is_keeper(player) for player in self._people], dtype=bool)
+        ends = np.append(times[1:], times[-1] + 1 / self.facts.frame_rate)
+        found = []
+        for number in np.unique(numbers):
+            rows = np.flatnonzero(numbers == number)
+            clock_s = self._dataset.records[rows[0]].timestamp.total_seconds()
+            side = _attacked(self._places[rows, :, 0], home, keeper)
+            start_s, end_s = float(times[rows[0]]), float(ends[rows[-1]])
+            found.append(Period(int(number), start_s, end_s, start_s - clock_s, side))
+        return periods.table(found, "data", [each.number for each in found if each.home_attacks])
+
     @cached_property
     def _dataset(self) -> Any:
         return _centred(_load(self._paths), self._pitch)
@@ -156,7 +182,10 @@ class TrackingDataSource:
                 "frame": frame,
                 "time_s": self.time_s[frame],
                 "period": [record.period.id for record in records],
-                "match_clock_s": [record.timestamp.total_seconds() for record in records],
+                "match_clock_s": [
+                    record.timestamp.total_seconds() + CLOCK_STARTS_S[record.period.id - 1]
+                    for record in records
+                ],
                 "segment": np.full(count, segment),
                 "decoded": [True] * count,
                 "view": ["wide"] * count,
@@ -209,8 +238,8 @@ class TrackingDataStage(FrameStage[StageOptions]):
     """Gives the rows of tracking data where otherwise pixels would be looked at."""
 
     name = "tracking_data"
-    version = 1
-    produces = ("frames", "tracks", "ball", "identities")
+    version = 2
+    produces = ("frames", "tracks", "ball", "identities", "periods")
 
     def __init__(self, source: TrackingDataSource) -> None:
         super().__init__(StageOptions(), source.facts)
@@ -220,7 +249,9 @@ class TrackingDataStage(FrameStage[StageOptions]):
         return _Pass(self._source)
 
     def conclude(self, match: WholeMatch, state: Any) -> StageResult:  # noqa: ARG002
-        return StageResult({"identities": self._source.identities()})
+        return StageResult(
+            {"identities": self._source.identities(), "periods": self._source.periods()}
+        )
 
 
 class _Pass:
@@ -306,6 +337,23 @@ def _centred(dataset: Any, pitch: Pitch) -> Any:
         ),
     )
     return dataset.transform(to_coordinate_system=system)
+
+
+def _attacked(x: Array, home: NDArray[np.bool_], keeper: NDArray[np.bool_]) -> Side | None:
+    """The side that home attacks, from the places (frames, people) of a period.
+
+    The keepers tell it, each at his own goal; without them, everybody on the mean.
+    """
+    for who in (keeper, ~keeper):
+        means = []
+        for team in (home, ~home):
+            known = x[:, who & team]
+            known = known[np.isfinite(known)]
+            means.append(float(known.mean()) if len(known) else np.nan)
+        apart = means[0] - means[1]
+        if np.isfinite(apart) and apart != 0:
+            return "right" if apart < 0 else "left"
+    return None
 
 
 def _is_keeper(player: Any) -> bool:

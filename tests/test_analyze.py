@@ -135,6 +135,34 @@ def test_changing_an_option_runs_just_the_cells_that_depend_on_it(
     assert (second.frames > 0) == (stage in {"player_detection", "pitch_observation"})
 
 
+_PIXELS = {"video_decoding", "player_detection", "pitch_observation"}
+
+
+@pytest.mark.parametrize(
+    ("match", "runs", "never"),
+    [
+        ({"home": {"name": "Reds"}}, {"export"}, set(STAGES) - {"export"}),
+        (
+            {"home": {"kit": {"shirt": "#d01020"}}},
+            {"team_classification", "export"},
+            _PIXELS | {"pitch_calibration", "player_tracking", "ball_tracking"},
+        ),
+        (
+            {"periods": [{"start_s": 1, "end_s": 2.5}]},
+            {"pitch_calibration", "team_classification", "event_detection", "export"},
+            _PIXELS,
+        ),
+    ],
+    ids=["a name", "a kit", "a period"],
+)
+def test_what_is_told_of_the_match_runs_just_the_stages_that_ask_for_it(
+    video: Path, again: Path, match: dict[str, Any], runs: set[str], never: set[str]
+) -> None:
+    ran = analyse(video, again, {**QUICK, "match": match}).stages_that_ran()
+    assert runs <= ran
+    assert not never & ran
+
+
 @pytest.mark.slow
 def test_other_frames_are_another_match(video: Path, again: Path) -> None:
     recording = analyse(video, again, with_option(QUICK, "video_decoding", target_fps=12.5))

@@ -11,8 +11,10 @@ from scipy.optimize import linear_sum_assignment
 
 from application.stage import MatchFacts
 from domain.configuration import EventDetectionOptions
+from domain.periods import Period
 from domain.pitch import Pitch
 from stages.event_detection import EventDetectionStage
+from stages.periods import table as periods_table
 from tests.match_tables import (
     TRACKING,
     ball_table,
@@ -67,6 +69,42 @@ def test_pass_to_a_team_mate_is_complete() -> None:
     assert found["end_x"] - found["start_x"] == pytest.approx(20, abs=2)
     assert found["evidence_frames"] == [found["start_frame"], found["end_frame"]]
     assert not found["provisional"]
+
+
+def within(given: dict[str, pa.Table], *periods: Period) -> list[dict]:
+    """The events where the match has these periods."""
+    rows = periods_table(periods, "configuration")
+    return run(stage(), {**given, "periods": rows})["match_events"].to_pylist()
+
+
+def test_nothing_outside_the_periods_is_an_event() -> None:
+    """The pass begins at 1 s and ends at 2.5 s; the second player has the ball until 4 s."""
+    given = scene(PASS, {1: still(0, 0.5), 2: still(20, 0.5)})
+    kinds = [
+        {(row["type"], row["player"]) for row in within(given, *periods)}
+        for periods in (
+            [Period(1, 0.0, 4.0)],
+            [Period(1, 2.0, 4.0)],
+            [Period(1, 0.0, 2.0), Period(2, 2.0, 4.0)],
+            [Period(1, 10.0, 20.0)],
+        )
+    ]
+    had = {("possession", "home-1"), ("possession", "home-2")}
+    assert kinds == [
+        had | {("pass", "home-1")},
+        {("possession", "home-2")},
+        had,  # a ball played before half-time does not arrive after it
+        set(),
+    ]
+
+
+def test_the_periods_direction_tells_whose_goal_a_shot_is_at() -> None:
+    """A ball of 25 m/s from x = 35 that goes out beside the right goal."""
+    ball = straight([(0, 35, 3), (1, 35, 3), (2, 60, 6), (4, 60, 6)])
+    given = scene(ball, {1: still(35, 2.5)})
+    for side, found in (("right", ["shot"]), ("left", [])):
+        rows = within(given, Period(1, 0.0, 5.0, None, side))
+        assert [row["type"] for row in rows if row["type"] == "shot"] == found
 
 
 def test_pass_to_an_opponent_is_incomplete() -> None:

@@ -7,6 +7,7 @@ by formulas, so that every number expected here can be worked out.
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from api.commands.demo import findings
 from application.stage import Frame, MatchFacts
 from domain import tables
 from domain.configuration import ExportOptions
+from domain.match import Kit, MatchOptions
+from domain.periods import Period
 from domain.pitch import Pitch
 from stages.export import common_data_format, parquet, second_spectrum
 from stages.export.drawing import status_text, visible_lines
@@ -30,6 +33,7 @@ from stages.export.positions import Positions
 from stages.export.roster import Roster
 from stages.export.scenes import Scenes
 from stages.export.stage import ExportStage
+from stages.periods import table as periods_table
 
 WIDTH, HEIGHT, RATE, FRAMES = 640, 361, 25.0, 30
 PIXELS_PER_M = 6.0
@@ -384,6 +388,117 @@ def test_without_places_the_formats_are_left_out_and_the_summary_says_why(tmp_pa
     left_out = json.loads(files["summary.json"].read_text())["exports"]["left_out"]
     assert set(left_out) == {"second_spectrum", "cdf"}
     assert "Nobody's place on the pitch is known" in files["report.html"].read_text()
+
+
+# the match as it was told
+
+TOLD = MatchOptions.model_validate(
+    {
+        "competition": "Cup",
+        "date": "2026-05-30",
+        "home": {
+            "name": "Reds",
+            "players": [
+                {"number": 1, "name": "Ada Sands", "role": "goalkeeper"},
+                {"number": 9, "name": "Bea Holm", "role": "forward"},
+                {"number": 10, "name": "Not Seen"},
+            ],
+        },
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Ten frames of each half with ten frames between them, the second of unknown direction."""
+    made = made_tables()
+    columns = made["frames"].to_pydict() | {"period": [None] * FRAMES}
+    made["frames"] = tables.make("frames", columns)
+    halves = [
+        Period(1, 0.0, time_of(10), 0.04, "left"),
+        Period(2, time_of(20), 2.0, time_of(20)),
+    ]
+    made["periods"] = periods_table(halves, "found", estimated=[1])
+    facts = replace(FACTS, details=TOLD, kits=(Kit(shirt=("#ff0000",)), Kit()))
+    folder = tmp_path_factory.mktemp("told")
+    return dict(
+        ExportStage(ExportOptions(), facts).conclude(MatchInMemory(made, folder), None).files
+    )
+
+
+def test_frames_have_the_period_that_only_the_whole_match_could_tell(
+    told: dict[str, Path],
+) -> None:
+    frames = pq.read_table(told["frames.parquet"])
+    assert frames["period"].to_pylist() == [1] * 10 + [None] * 10 + [2] * 10
+    clock = frames["match_clock_s"].to_pylist()
+    assert clock[9] == pytest.approx(time_of(9) - 0.04)
+    assert clock[10:20] == [None] * 10
+    assert clock[20] == 2700.0  # the kick-off of the second half
+
+
+def test_half_time_is_in_no_exchange_format(told: dict[str, Path]) -> None:
+    dataset = secondspectrum.load(
+        told[second_spectrum.METADATA].read_bytes(), told[second_spectrum.TRACKING].read_bytes()
+    )
+    assert [record.frame_id for record in dataset] == [*range(10), *range(20, 30)]
+    assert [record.period.id for record in dataset] == [1] * 10 + [2] * 10
+    assert dataset[3].timestamp.total_seconds() == pytest.approx(time_of(3) - 0.04, abs=1e-6)
+    metadata = json.loads(told[common_data_format.METADATA].read_text())
+    directions = [period["play_direction"] for period in metadata["match"]["periods"]]
+    # told of the first; estimated of the second from the keeper at x = -40
+    assert directions == ["right_left", "left_right"]
+
+
+def test_names_are_in_the_exchange_formats_where_they_are_known(told: dict[str, Path]) -> None:
+    sheet = json.loads(told[second_spectrum.METADATA].read_text())
+    named = [(one["number"], one["name"], one["position"]) for one in sheet["homePlayers"]]
+    # the keeper's number was not read, but one keeper was seen and one is listed
+    assert named == [(1, "Ada Sands", "GK"), (9, "Bea Holm", "F")]
+    assert [one["name"] for one in sheet["awayPlayers"]] == ["away-1", "away-2"]
+    assert (sheet["year"], sheet["month"], sheet["day"]) == (2026, 5, 30)
+    assert sheet["description"] == "Reds - away : "
+    common = json.loads(told[common_data_format.METADATA].read_text())
+    assert common["teams"]["home"]["name"] == "Reds"
+    assert common["teams"]["home"]["players"][1]["last_name"] == "Bea Holm"
+    assert common["competition"]["name"] == "Cup"
+    assert common["match"]["periods"][0]["start_time"].startswith("2026-05-30T00:00:00")
+
+
+def test_what_was_told_is_valid_common_data_format(told: dict[str, Path]) -> None:
+    cdf = pytest.importorskip("cdf")
+    metadata = json.loads(told[common_data_format.METADATA].read_text())
+    assert not list(cdf.MetaSchemaValidator().shadow_validator.iter_errors(metadata))
+
+
+def test_the_summary_says_who_is_who_and_how_it_is_known(told: dict[str, Path]) -> None:
+    summary = json.loads(told["summary.json"].read_text())
+    match = summary["match"]
+    assert (match["competition"], match["date"]) == ("Cup", "2026-05-30")
+    assert (match["periods_from"], match["teams_from"]) == ("found", "kits")
+    first = match["periods"][0]
+    assert (first["kickoff_s"], first["home_attacks"], first["home_attacks_from"]) == (
+        0.04, "left", "positions",
+    )  # fmt: skip
+    home = match["teams"]["home"]
+    assert home["name"] == "Reds"
+    assert [player["player"] for player in home["players"]] == ["home-1", "home-2", None]
+    assert any("Half-time was found" in note for note in summary["notes"])
+
+
+def test_the_report_is_headed_by_the_teams_whatever_they_are_called(tmp_path: Path) -> None:
+    details = MatchOptions.model_validate({"home": {"name": "<b>Reds"}, "date": "2026-05-30"})
+    stage = ExportStage(ExportOptions(report=True), replace(FACTS, details=details))
+    page = stage.conclude(MatchInMemory(made_tables(), tmp_path), None).files["report.html"]
+    assert "<h1>&lt;b&gt;Reds - Away, 2026-05-30</h1>" in page.read_text(encoding="utf-8")
+
+
+def test_without_a_word_about_the_match_the_summary_says_so(everything: dict[str, Path]) -> None:
+    summary = json.loads(everything["summary.json"].read_text())
+    assert (summary["match"]["periods_from"], summary["match"]["teams_from"]) == (
+        "unknown", "arbitrary",
+    )  # fmt: skip
+    assert any("arbitrary" in note for note in summary["notes"])
 
 
 # tables and summary

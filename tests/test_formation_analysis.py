@@ -9,8 +9,10 @@ import pytest
 from application.stage import MatchFacts
 from domain import tables
 from domain.configuration import FormationAnalysisOptions
+from domain.periods import Period
 from domain.pitch import Pitch
 from stages.formation_analysis import FormationAnalysisStage, shape, templates
+from stages.periods import table as periods_table
 from tests.match_tables import identities_table, real_tracking, tracks_table
 from tests.timeline_runs import assert_cut_invariant, run
 
@@ -72,6 +74,29 @@ def test_both_teams_formations_whichever_way_they_play(flip: bool) -> None:
     # strikers are ahead of centre-backs, and a left-back is on the left of a right-back
     assert by_position["LS"][0] > by_position["LCB"][0] + 20
     assert by_position["LB"][1] > by_position["RB"][1] + 20
+
+
+def test_formations_after_the_change_of_ends_are_still_toward_the_goal() -> None:
+    """A minute to the right, half a minute of half-time, a minute to the left: no window has both.
+
+    All is within the minutes around it that would tell the direction without the periods.
+    """
+    first, second = walking("4-4-2", "3-5-2"), walking("4-4-2", "3-5-2", flip=True)
+    later = second["tracks"].to_pandas()
+    later["time_s"] += 90
+    later["frame"] += round(90 * RATE)
+    after = pa.Table.from_pandas(later, tables.SCHEMAS["tracks"], preserve_index=False)
+    given = {**first, "tracks": pa.concat_tables([first["tracks"], after]).combine_chunks()}
+    halves = [Period(1, 0.0, 60.0, None, "right"), Period(2, 90.0, 150.0, None, "left")]
+    given["periods"] = periods_table(halves, "configuration")
+    found = [row for row in rows_of(given, window_s=60) if row["team"] == "home"]
+    assert [(row["start_s"], row["end_s"], row["label"]) for row in found] == [
+        (0.0, 60.0, "4-4-2"),
+        (90.0, 150.0, "4-4-2"),
+    ]
+    for row in found:
+        x = dict(zip(row["positions"], row["x"], strict=True))
+        assert x["LS"] > x["LCB"] + 20
 
 
 def test_a_player_out_of_the_picture_half_of_the_time_keeps_his_place() -> None:

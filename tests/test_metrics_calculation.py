@@ -2,12 +2,15 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from application.stage import MatchFacts
 from domain import tables
 from domain.configuration import MetricsCalculationOptions
+from domain.periods import Period
 from stages.metrics_calculation import MetricsCalculationStage
+from stages.periods import table as periods_table
 from tests.match_tables import RATE, ball_table, identities_table, straight, tracks_table
 from tests.timeline_runs import assert_cut_invariant, run
 
@@ -52,6 +55,22 @@ def test_even_run() -> None:
     assert found["home-1", "distance"]["uncertainty"] == pytest.approx(expected, rel=0.02)
     # sqrt(2) * 0.1 m in a second
     assert found["home-1", "max_speed"]["uncertainty"] == pytest.approx(0.1414, rel=0.01)
+
+
+def test_half_time_is_not_counted() -> None:
+    """5 m/s for 10 s, of which the periods hold the first 4 and the last 3."""
+    given = scene(tracks_table({1: straight([(0, 0, 0), (10, 50, 0)])}))
+    known = pa.array(given["ball"]["time_s"].to_numpy() < 5)
+    x = pc.if_else(known, given["ball"]["x"], None)
+    given["ball"] = given["ball"].set_column(2, given["ball"].schema.field("x"), x)
+    halves = [Period(1, 0.0, 4.0), Period(2, 7.0, 11.0)]
+    given["periods"] = periods_table(halves, "configuration")
+    found = metrics(given)
+    assert found["home-1", "distance"]["value"] == pytest.approx(7 * 5, abs=0.3)
+    # frames 0 to 99 and 175 to 250: 3.96 s and 3 s
+    assert found["match", "duration"]["value"] == pytest.approx(3.96 + 3.0)
+    assert found["match", "ball_located"]["value"] == pytest.approx(100 / 176)
+    assert found["home-1", "distance"]["observed_share"] == pytest.approx(1, abs=0.01)
 
 
 def test_sprints_last_a_second_and_are_counted_once_across_seconds() -> None:

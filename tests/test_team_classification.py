@@ -1,7 +1,7 @@
 """Teams, roles and players from drawn shirts, and from the shirts of real footage."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -12,6 +12,7 @@ import pytest
 from application.stage import MatchFacts
 from domain import tables
 from domain.configuration import TeamClassificationOptions
+from domain.match import Kit
 from stages.player_detection.appearance import measure
 from stages.team_classification import TeamClassificationStage, colour, spans
 from tests.match_tables import straight, tracks_table
@@ -41,8 +42,8 @@ class Dressed:
     frames: tuple[int, int] = (0, 120)
 
 
-def stage(**options: object) -> TeamClassificationStage:
-    return TeamClassificationStage(TeamClassificationOptions.model_validate(options), FACTS)
+def stage(facts: MatchFacts = FACTS, **options: object) -> TeamClassificationStage:
+    return TeamClassificationStage(TeamClassificationOptions.model_validate(options), facts)
 
 
 def lit(lab: np.ndarray, shaded: bool) -> np.ndarray:
@@ -84,9 +85,11 @@ def two_teams(shaded: tuple[int, ...] = ()) -> dict[int, Dressed]:
     return people
 
 
-def identities(people: Mapping[int, Dressed], **options: object) -> dict[int, dict]:
+def identities(
+    people: Mapping[int, Dressed], facts: MatchFacts = FACTS, **options: object
+) -> dict[int, dict]:
     given = {"track_evidence": evidence_table(people)}
-    found = run(stage(**options), given)["identities"].to_pylist()
+    found = run(stage(facts, **options), given)["identities"].to_pylist()
     return {row["track"]: row for row in found}
 
 
@@ -152,9 +155,13 @@ def test_without_places_home_wears_the_lighter_shirt_and_keepers_have_no_team() 
 
 
 def test_configured_colours_say_who_is_home() -> None:
-    assert identities(two_teams(), home_colour="#f0f0f0")[10]["team"] == "home"
-    assert identities(two_teams(), away_colour="#c02020")[0]["team"] == "away"
-    assert identities(two_teams(), home_colour="#c02020")[0]["team"] == "home"
+    for wears, track, team in (
+        ({"home": "#f0f0f0"}, 10, "home"),
+        ({"away": "#c02020"}, 0, "away"),
+        ({"home": "#c02020"}, 0, "home"),
+    ):
+        kits = tuple(Kit.model_validate({"shirt": wears.get(side)}) for side in ("home", "away"))
+        assert identities(two_teams(), replace(FACTS, kits=kits))[track]["team"] == team
 
 
 def test_official_called_a_player_is_told_by_the_other_officials_colour() -> None:

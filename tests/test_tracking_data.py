@@ -92,3 +92,26 @@ def test_a_picture_of_tracking_data_cannot_be_asked_for(tmp_path: Path) -> None:
     configs = {"export": {"annotated_video": True}}
     with pytest.raises(ConfigurationError, match="tracking data has no pictures"):
         _analyse(("metrica_home.csv", "metrica_away.csv"), tmp_path, stage_configs=configs)
+
+
+def test_the_datas_own_periods_count_and_its_clock_goes_on_at_45_minutes(tmp_path: Path) -> None:
+    """Four frames of the first half and three of the second, from each kick-off on; the last of
+    either is, by its own time stamp, of much later."""
+    _analyse(("tracab_meta.xml", "tracab_raw.dat"), tmp_path)
+    frames = pq.read_table(tmp_path / "frames.parquet")
+    assert frames["period"].to_pylist() == [1, 1, 1, 1, 2, 2, 2]
+    clock = frames["match_clock_s"].to_pylist()
+    assert clock[:3] + clock[4:6] == pytest.approx([0, 0.04, 0.08, 2700, 2700.04])
+    match = json.loads((tmp_path / "summary.json").read_text())["match"]
+    assert (match["periods_from"], match["teams_from"]) == ("data", "data")
+    # home stands on the right of away first, then on its left
+    assert [row["home_attacks"] for row in match["periods"]] == ["left", "right"]
+
+
+def test_periods_beside_tracking_data_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"match\.periods: .*leave them out"):
+        _analyse(
+            ("tracab_meta.xml", "tracab_raw.dat"),
+            tmp_path,
+            match={"periods": [{"start_s": 0, "end_s": 1}]},
+        )

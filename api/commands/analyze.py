@@ -1,24 +1,39 @@
-"""`footanalytics analyze`: one match on this machine, without servers."""
+"""`footanalytics analyze`: a match, or a batch of them, on this machine, without servers."""
+
+from __future__ import annotations
 
 import argparse
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from api.configuration_file import ConfigurationFile, read
 from domain.errors import ConfigurationError, InputError
+
+if TYPE_CHECKING:
+    from infrastructure.local_run import RunReport
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "inputs",
-        nargs="+",
+        nargs="*",
         metavar="INPUT",
         help="video files in order, a folder of images, or tracking data",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="where the results go (default: NAME-analysis)"
+        "--batch",
+        type=Path,
+        metavar="FOLDER_OR_LIST",
+        help="many matches: a folder of them, or a file that lists one a line (docs/match.md)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where the results go (default: NAME-analysis); of a batch, a folder a match in it",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration, YAML or JSON")
     parser.add_argument(
@@ -42,45 +57,52 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    values = configuration_values(options.inputs, options.config, options.settings)
-    if options.video:
-        set_option(values, "export.annotated_video=true")
+    settings = [*options.settings, *(["export.annotated_video=true"] if options.video else ())]
+    given = configured(options.config, settings)
+    if options.processes is not None and options.processes < 1:
+        raise InputError(f"--processes {options.processes}: legal are 1 and more")
+    if options.batch is not None:
+        from api.commands.batch import run_batch
+
+        if options.inputs:
+            raise InputError("--batch: give a folder or a list file, and no INPUT beside it")
+        return run_batch(options.batch, settings, options)
+    if not options.inputs:
+        raise InputError("no INPUT: give video files of a match in order, or --batch")
+    of_inputs(given, options.inputs)
     out = options.out or Path(f"{Path(options.inputs[0]).stem}-analysis")
-    return analyze(values, out, processes=options.processes, as_json=options.json)
+    report = analyze(given, out, processes=options.processes)
+    print(json.dumps(report.as_json(), indent=2) if options.json else report.as_text())
+    return 0
 
 
-def analyze(
-    values: dict[str, Any], out: Path, *, processes: int | None = None, as_json: bool = False
-) -> int:
-    """Analyse the match that `values` configure into the folder `out`, with progress on stderr."""
+def analyze(given: ConfigurationFile, out: Path, *, processes: int | None = None) -> RunReport:
+    """Analyse the match that is configured into the folder `out`, with progress on stderr."""
     from api.progress import observer
     from domain.configuration import ProcessingConfiguration
     from infrastructure.bootstrap.local import analyze_locally
 
-    if processes is not None and processes < 1:
-        raise InputError(f"--processes {processes}: legal are 1 and more")
-    configuration = ProcessingConfiguration.parse(values)
-    with observer() as watching:
-        report = analyze_locally(configuration, out, watching, processes)
-    if as_json:
-        print(json.dumps(report.as_json(), indent=2))
-    else:
-        print(report.as_text())
-    return 0
+    with given.named_in_errors():
+        configuration = ProcessingConfiguration.parse(given.values)
+        with observer() as watching:
+            return analyze_locally(configuration, out, watching, processes)
 
 
-def configuration_values(
-    inputs: Sequence[str], file: Path | None, settings: Sequence[str]
-) -> dict[str, Any]:
-    """The configuration's plain values from a file, the inputs and the single settings."""
-    values = _read(file) if file else {}
-    values["video_path"] = list(inputs)
+def configured(file: Path | None, settings: Sequence[str]) -> ConfigurationFile:
+    """The configuration of a file and the single settings, still without inputs."""
+    given = read(file) if file else ConfigurationFile({})
     for setting in settings:
-        set_option(values, setting)
-    return values
+        set_option(given, setting)
+    return given
 
 
-def set_option(values: dict[str, Any], setting: str) -> None:
+def of_inputs(given: ConfigurationFile, inputs: Sequence[str]) -> None:
+    """Say which files the match is, whatever the file says."""
+    given.values["video_path"] = list(inputs)
+    given.replaced(("video_path",))
+
+
+def set_option(given: ConfigurationFile, setting: str) -> None:
     """Set `stage.option=value`, or `option=value` for one of the whole run; the value is YAML."""
     import yaml
 
@@ -93,10 +115,15 @@ def set_option(values: dict[str, Any], setting: str) -> None:
     except yaml.YAMLError as error:
         raise ConfigurationError(f"--set {setting}: the value is not YAML") from error
     if second is None:
-        values[first] = value
+        given.values[first] = value
+        given.replaced((first,))
         return
-    place = values if first == "pitch" else _within(values, "stage_configs")
-    _within(place, first)[second] = value
+    inside = () if first in ("pitch", "match") else ("stage_configs",)
+    values = given.values
+    for name in (*inside, first):
+        values = _within(values, name)
+    values[second] = value
+    given.replaced((*inside, first, second))
 
 
 def _within(values: dict[str, Any], name: str) -> dict[str, Any]:
@@ -107,19 +134,3 @@ def _within(values: dict[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(inner, dict):
         raise ConfigurationError(f"{name}: expected a mapping of options (actual value {inner!r})")
     return inner
-
-
-def _read(file: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        place = getattr(error, "problem_mark", None)
-        line = f" line {place.line + 1}" if place else ""
-        raise ConfigurationError(f"{file}{line}: not YAML or JSON") from error
-    if not isinstance(values, dict):
-        raise ConfigurationError(f"{file}: expected a mapping of options")
-    return values

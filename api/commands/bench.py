@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from api.commands.analyze import configuration_values
+from api.commands.analyze import configured, of_inputs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,9 +22,11 @@ def run(options: argparse.Namespace) -> int:
     from infrastructure.benchmark import measure
     from infrastructure.bootstrap.local import analyze_locally
 
-    values = configuration_values(options.inputs, options.config, options.set)
+    given = configured(options.config, options.set)
+    of_inputs(given, options.inputs)
     print("measuring: all of it, decoding alone, each network alone", file=sys.stderr)
-    figures = measure(analyze_locally, values, options.processes, options.seconds)
+    with given.named_in_errors():
+        figures = measure(analyze_locally, given.values, options.processes, options.seconds)
     if options.json:
         print(json.dumps(figures, indent=2))
         return 0

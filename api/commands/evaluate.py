@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from api.commands.analyze import set_option
+from api.commands.analyze import configured, of_inputs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -100,9 +100,9 @@ def _events(options: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _values(settings: list[str]) -> dict[str, Any]:
-    values: dict[str, Any] = {"video_path": "-"}
-    for setting in settings:
-        set_option(values, setting)
+    given = configured(None, settings)
+    of_inputs(given, ["-"])
+    values: dict[str, Any] = given.values
     return values
 
 

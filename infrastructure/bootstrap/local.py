@@ -24,6 +24,7 @@ from domain.pipeline import Pipeline, PipelineState
 from infrastructure import inference
 from infrastructure.executors.inline import InlineExecutor
 from infrastructure.executors.processes import ProcessExecutor
+from infrastructure.finished import begun, fingerprint, finished
 from infrastructure.inference.machine import Machine
 from infrastructure.local_run import Recorder, RunFolder, RunReport, finish, publish_files
 from infrastructure.matches import (
@@ -63,9 +64,13 @@ def analyze_locally(
         recorder.notice(note)
     match = plan_match(configuration, source, recorder, Machine.here())
     with folder.locked() as artifacts:
+        begun(out)
+        mark = fingerprint(configuration)
         report.processes = processes or _useful_processes(match.plan)
         _run(match, artifacts, folder, recorder, report)
-        return finish(report, started, out)
+        report = finish(report, started, out)
+        finished(out, mark)
+        return report
 
 
 def _run(

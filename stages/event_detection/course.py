@@ -1,12 +1,13 @@
 """The ball's course over the whole match, and where it leaves the pitch."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from domain.periods import Period
 from domain.pitch import Pitch
 from stages.event_detection.possession import Place
 
@@ -34,6 +35,11 @@ class Course:
         kept = [_numbers(part) for part in parts]
         values = np.vstack([np.empty((0, 6)), *kept])
         return cls(values[:, 0].astype(np.int64), *values[:, 1:].T)
+
+    def during(self, period: Period) -> "Course":
+        """The rows of one period."""
+        rows = period.holds(self.time_s)
+        return Course(*(getattr(self, each.name)[rows] for each in fields(self)))
 
     def place(self, row: int) -> Place:
         return Place(

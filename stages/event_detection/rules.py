@@ -13,6 +13,7 @@ from itertools import zip_longest
 import numpy as np
 
 from domain.configuration import EventDetectionOptions
+from domain.match import Side
 from domain.pitch import GOAL_AREA_HALF_WIDTH_M, GOAL_HEIGHT_M, GOAL_WIDTH_M, Pitch
 from stages.event_detection.course import Course, Crossing
 from stages.event_detection.possession import Names, Place, Spell
@@ -69,7 +70,10 @@ class Play:
 
 @dataclass(frozen=True)
 class Rules:
-    """The events of a match: `course` and `spells` give them, in order of time."""
+    """The events of a period: `course` and `spells` give them, in order of time.
+
+    `home_attacks` is the side that home attacks in it, None where that is not known.
+    """
 
     options: EventDetectionOptions
     pitch: Pitch
@@ -77,6 +81,7 @@ class Rules:
     course: Course
     spells: list[Spell]
     outs: list[Crossing]
+    home_attacks: Side | None = None
 
     def events(self) -> list[Event]:
         """All events in order of their first frame."""
@@ -159,11 +164,15 @@ class Rules:
         )  # fmt: skip
 
     def _attacks(self, spell: Spell) -> float:
-        """+1 or -1, the end that a player's team attacks: away from its own keeper's spells.
+        """+1 or -1, the end that a player's team attacks.
 
-        The keeper's spell nearest in time decides, either team's: sides change at half-time.
-        Without one, or without a team, it is the end that the player is nearer to.
+        Where the period's direction is not known it is away from the keepers' spells: the one
+        nearest in time decides, either team's. Without one, or without a team, it is the end that
+        the player is nearer to.
         """
+        if self.home_attacks and spell.team != "unknown":
+            right = (self.home_attacks == "right") == (spell.team == "home")
+            return 1.0 if right else -1.0
         if not self._keepers or spell.team == "unknown":
             return float(np.sign(spell.last.x))
         near = min(self._keepers, key=lambda keeper: abs(keeper.last.time_s - spell.last.time_s))

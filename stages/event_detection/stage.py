@@ -10,6 +10,8 @@ import pyarrow as pa
 from application.stage import Rows, StageResult, TimelineStage, WholeMatch
 from domain import tables
 from domain.configuration import EventDetectionOptions
+from domain.periods import Period
+from stages import periods as match_time
 from stages.event_detection import contact
 from stages.event_detection.course import Course, crossings
 from stages.event_detection.possession import Names, spells
@@ -31,9 +33,11 @@ class EventDetectionStage(TimelineStage[EventDetectionOptions, EventDetectionSta
     """
 
     name: ClassVar[str] = "event_detection"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     requires: ClassVar[tuple[str, ...]] = ("tracks", "ball")
     concludes_with: ClassVar[tuple[str, ...]] = ("identities", "touches", "ball")
+    optional_at_end: ClassVar[tuple[str, ...]] = ("periods",)
+    knows_at_end: ClassVar[tuple[str, ...]] = ("periods",)
     produces: ClassVar[tuple[str, ...]] = ("touches", "match_events")
     state_type: ClassVar[type[msgspec.Struct]] = EventDetectionState
 
@@ -59,10 +63,22 @@ class EventDetectionStage(TimelineStage[EventDetectionOptions, EventDetectionSta
         else:
             names = Names.of_tracks(touches)
         course = Course.read(match.parts("ball"))
-        pitch = self.facts.pitch
-        had, outs = spells(touches, names), crossings(course, pitch)
-        rules = Rules(self.options, pitch, names, course, had, outs)
-        return StageResult({"match_events": _table(rules.events())})
+        found = [
+            event
+            for period in match_time.stretches(match_time.read(match, self.facts))
+            for event in self._events(touches, course, names, period)
+        ]
+        return StageResult({"match_events": _table(found)})
+
+    def _events(
+        self, touches: pa.Table, course: Course, names: Names, period: Period
+    ) -> list[Event]:
+        """The events of one period: nothing before it or after it is looked at."""
+        within = touches.filter(pa.array(period.holds(touches["time_s"].to_numpy())))
+        course = course.during(period)
+        had, outs = spells(within, names), crossings(course, self.facts.pitch)
+        rules = Rules(self.options, self.facts.pitch, names, course, had, outs, period.home_attacks)
+        return rules.events()
 
 
 def _table(events: Sequence[Event]) -> pa.Table:

@@ -4,7 +4,7 @@ Players are those of the identities; where two tracks of one player share a fram
 position counts. Positions more than `MARGIN_M` outside the pitch are left out as errors.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from application.stage import WholeMatch
+from domain.match import MatchOptions
+from domain.periods import Period as KnownPeriod
 from domain.pitch import Pitch
+from stages import periods as match_time
 from stages.export.play import Play
 from stages.export.roster import TEAMS, Roster
 from stages.export.rows import Cursor, floats, stretches
 
 MARGIN_M = 5.0
+OUTSIDE = 0
 _DECIMALS = 3
 Array = NDArray[np.float64]
 
@@ -49,23 +53,38 @@ class Moment:
 
 @dataclass
 class Period:
-    """A period as the input shows it: its frames, times in seconds, and which way home attacks."""
+    """A period as the input shows it: its frames, times in seconds, and which way home attacks.
+
+    `kickoff_s` is that of the first frame where nobody said it.
+    """
 
     number: int
     first_frame: int
     last_frame: int
     start_s: float
     end_s: float
+    kickoff_s: float
     home_attacks_right: bool
 
 
 class Positions:
-    """Reads the match's positions; `moments` may be called again for another pass."""
+    """Reads the match's positions; `moments` may be called again for another pass.
 
-    def __init__(self, match: WholeMatch, pitch: Pitch) -> None:
+    Where the periods are known, frames outside of them are left out.
+    """
+
+    def __init__(
+        self,
+        match: WholeMatch,
+        pitch: Pitch,
+        known: Sequence[KnownPeriod] = (),
+        details: MatchOptions | None = None,
+    ) -> None:
         self._match = match
         self._pitch = pitch
-        self.roster = Roster.read(match.table("identities"))
+        self._known = known
+        self.details = details or MatchOptions()
+        self.roster = Roster.read(match.table("identities"), details)
         self.play = Play.read(match.table("match_events") if match.has("match_events") else None)
         self.periods: dict[int, Period] = {}
         self.count = 0
@@ -74,29 +93,42 @@ class Positions:
     def moments(self) -> Iterator[Moment]:
         """The frames in which a player of a team, or the ball, has a place."""
         for frames, people, ball in self.stretches():
-            yield from _moments(frames, people, ball, self.play, self.roster)
+            numbers = self._numbers(frames).tolist()
+            yield from _moments(frames, numbers, people, ball, self.play, self.roster)
 
     def _look_through(self) -> None:
         """Count the placed rows and find the periods."""
         sides: dict[int, _Sides] = {}
         for frames, people, _ in self.stretches():
             self.count += len(people.frame)
-            numbers = _periods(frames)
-            for number in np.unique(numbers).tolist():
+            numbers = self._numbers(frames)
+            for number in sorted(set(numbers.tolist()) - {OUTSIDE}):
                 chosen = frames.filter(pa.array(numbers == number))
                 self._extend(number, chosen)
                 first, last = chosen["frame"][0].as_py(), chosen["frame"][-1].as_py()
                 inside = (people.frame >= first) & (people.frame <= last)
                 sides.setdefault(number, _Sides()).add(self.roster, people, inside)
         for number, period in self.periods.items():
-            period.home_attacks_right = sides[number].home_attacks_right()
+            told = next((p.home_attacks for p in self._known if p.number == number), None)
+            estimated = sides[number].home_attacks_right()
+            period.home_attacks_right = told == "right" if told else estimated
 
     def _extend(self, number: int, frames: pa.Table) -> None:
         first, last = frames["frame"][0].as_py(), frames["frame"][-1].as_py()
         start_s, end_s = frames["time_s"][0].as_py(), frames["time_s"][-1].as_py()
-        new = Period(number, first, last, start_s, end_s, home_attacks_right=True)
+        told = next((p.kickoff_s for p in self._known if p.number == number), None)
+        kickoff_s = start_s if told is None else told
+        new = Period(number, first, last, start_s, end_s, kickoff_s, home_attacks_right=True)
         period = self.periods.setdefault(number, new)
         period.last_frame, period.end_s = last, end_s
+
+    def _numbers(self, frames: pa.Table) -> NDArray[np.int64]:
+        """The period of each frame (n,), `OUTSIDE` all of them; 1 where none is known."""
+        if self._known:
+            return match_time.numbers(self._known, floats(frames, "time_s"))
+        if "period" not in frames.column_names:
+            return np.ones(frames.num_rows, dtype=np.int64)
+        return np.nan_to_num(floats(frames, "period"), nan=1).astype(np.int64)
 
     def stretches(self) -> Iterator[tuple[pa.Table, "People", pa.Table]]:
         """Rows of frames, of placed players and of the ball, a stretch of frames at a time."""
@@ -165,25 +197,23 @@ class _Sides:
         return bool(home <= away)
 
 
-def _periods(frames: pa.Table) -> NDArray[np.int64]:
-    """The period of each frame (n,); 1 where it is not known."""
-    if "period" not in frames.column_names:
-        return np.ones(frames.num_rows, dtype=np.int64)
-    return np.nan_to_num(floats(frames, "period"), nan=1).astype(np.int64)
-
-
 def _moments(
-    frames: pa.Table, people: People, ball: pa.Table, play: Play, roster: Roster
+    frames: pa.Table,
+    periods: list[int],
+    people: People,
+    ball: pa.Table,
+    play: Play,
+    roster: Roster,
 ) -> Iterator[Moment]:
     numbers = frames["frame"].to_numpy()
     bounds = np.searchsorted(people.frame, [*numbers.tolist(), numbers[-1] + 1]).tolist()
-    times, periods = frames["time_s"].to_pylist(), _periods(frames).tolist()
+    times = frames["time_s"].to_pylist()
     places = _places(people)
     balls = _balls(ball)
     home_end = len(roster.of_team("home"))
     for index, frame in enumerate(numbers.tolist()):
         here = places[bounds[index] : bounds[index + 1]]
-        if not here and frame not in balls:
+        if periods[index] == OUTSIDE or (not here and frame not in balls):
             continue
         teams = (
             [place for place in here if place.player < home_end],

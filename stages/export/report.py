@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 
 from stages.export import report_tables as parts
@@ -46,7 +47,17 @@ def _header(data: ReportData) -> str:
     facts = data.facts
     size = f"{facts.width} by {facts.height} pixels, {facts.frame_rate:.4g} frames a second"
     pitch = f"pitch {facts.pitch.length_m:g} by {facts.pitch.width_m:g} m"
-    return f'<header><h1>{TITLE}</h1><p class="soft">{size}, {pitch}</p></header>'
+    return f'<header><h1>{_match_name(data)}</h1><p class="soft">{size}, {pitch}</p></header>'
+
+
+def _match_name(data: ReportData) -> str:
+    """Who played, in which competition and when, as far as somebody said."""
+    told = data.facts.details
+    if not (told.home.name or told.away.name):
+        return TITLE
+    teams = f"{told.home.name or 'Home'} - {told.away.name or 'Away'}"
+    day = told.date.isoformat() if told.date else None
+    return escape(", ".join(each for each in (teams, told.competition, day) if each))
 
 
 def _tiles(data: ReportData) -> str:

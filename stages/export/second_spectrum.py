@@ -7,6 +7,7 @@ the date is 1 January 1970, clocks count milliseconds of the video, the score is
 """
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def _frame(moment: Moment, period: Period, players: tuple[Player, ...]) -> dict[
     return {
         "period": moment.period,
         "frameIdx": moment.frame,
-        "gameClock": round(moment.time_s - period.start_s, 6),
+        "gameClock": round(moment.time_s - period.kickoff_s, 6),
         "wallClock": round(moment.time_s * 1000),
         "live": moment.alive,
         "lastTouch": moment.last_touch or "",
@@ -74,16 +75,18 @@ def _metadata(positions: Positions, facts: MatchFacts) -> dict[str, Any]:
         ]
         for team in ("home", "away")
     }
+    details = positions.details
+    played = details.date or date(1970, 1, 1)
     return {
-        "description": "home - away : ",
+        "description": f"{details.home.name or 'home'} - {details.away.name or 'away'} : ",
         "ssiId": _MATCH_ID,
         "homeOptaId": "home",
         "awayOptaId": "away",
         "homeScore": None,
         "awayScore": None,
-        "year": 1970,
-        "month": 1,
-        "day": 1,
+        "year": played.year,
+        "month": played.month,
+        "day": played.day,
         "startTime": round(min(p.start_s for p in positions.periods.values()) * 1000),
         "fps": max(round(facts.frame_rate), 1),
         "pitchLength": facts.pitch.length_m,
@@ -98,7 +101,7 @@ def _periods(positions: Positions) -> list[dict[str, int]]:
 
     A period of frames 0 to 0 counts as absent there, so that one frame alone ends at 1.
     """
-    absent = Period(0, 1, 1, 0.0, 0.0, home_attacks_right=True)
+    absent = Period(0, 1, 1, 0.0, 0.0, 0.0, home_attacks_right=True)
     return [
         _period(number, positions.periods.get(number, absent))
         for number in range(1, max(positions.periods) + 1)
@@ -117,10 +120,17 @@ def _period(number: int, period: Period) -> dict[str, int]:
 
 def _listed(player: Player) -> dict[str, Any]:
     return {
-        "name": player.name,
+        "name": player.called,
         "number": player.number,
-        "position": "GK" if player.goalkeeper else "",
+        "position": _position(player),
         "optaId": player.name,
         "ssiId": player.name,
         "optaUuid": player.name,
     }
+
+
+def _position(player: Player) -> str:
+    role = player.listed.role if player.listed else None
+    if player.goalkeeper or role == "goalkeeper":
+        return "GK"
+    return {"defender": "D", "midfielder": "M", "forward": "F"}.get(role or "", "")

@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 from application.stage import StageResult, WholeMatch, WholeMatchStage
 from domain.configuration import ExportOptions
 from domain.tables import PUBLIC_TABLES
+from stages import periods as match_time
 from stages.export import annotated_video, common_data_format, parquet, second_spectrum
+from stages.export.dated import Dated
 from stages.export.positions import Positions
 from stages.export.rows import frames_table
 from stages.export.summary import Exported, summary
@@ -19,11 +21,13 @@ class ExportStage(WholeMatchStage[ExportOptions]):
     """Writes every public table that the plan makes, and what is made of them."""
 
     name: ClassVar[str] = "export"
-    version: ClassVar[int] = 2
-    optional_at_end: ClassVar[tuple[str, ...]] = (*PUBLIC_TABLES, "video_frames")
+    version: ClassVar[int] = 3
+    optional_at_end: ClassVar[tuple[str, ...]] = (*PUBLIC_TABLES, "video_frames", "periods")
+    knows_at_end: ClassVar[tuple[str, ...]] = ("periods", "kits", "details")
     reads_pixels: ClassVar[bool] = True
 
     def conclude(self, match: WholeMatch, state: Any) -> StageResult:  # noqa: ARG002
+        match = Dated(match, match_time.read(match, self.facts))
         exported = Exported()
         files = {
             f"{name}.parquet": parquet.write(match, name, match.workspace / f"{name}.parquet")
@@ -42,7 +46,8 @@ class ExportStage(WholeMatchStage[ExportOptions]):
         """Where players of known teams are, or None where nothing tells."""
         if not (frames_table(match) and match.has("tracks") and match.has("identities")):
             return None
-        positions = Positions(match, self.facts.pitch)
+        known = match_time.read(match, self.facts)
+        positions = Positions(match, self.facts.pitch, known, self.facts.details)
         return positions if positions.count else None
 
     def _exchange(

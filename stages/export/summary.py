@@ -12,14 +12,7 @@ import pyarrow.compute as pc
 
 from application.stage import MatchFacts, WholeMatch
 from domain.tables import SCHEMA_VERSION
-
-TEAM_NOTE = (
-    "Which team is called home is arbitrary, but the same all through, unless "
-    "team_classification.home_colour or away_colour was given."
-)
-
-
-UNKNOWN_TEAM_NOTE = "Tracks of unknown team and referees are in no file under exports/."
+from stages.export import told
 
 
 @dataclass
@@ -36,6 +29,7 @@ def summary(match: WholeMatch, facts: MatchFacts, exported: Exported) -> str:
         "schema_version": SCHEMA_VERSION,
         "video": _video(match, facts),
         "pitch": {"length_m": facts.pitch.length_m, "width_m": facts.pitch.width_m},
+        "match": told.section(match, facts),
     }
     makers = {
         "calibration": _calibration,
@@ -48,8 +42,7 @@ def summary(match: WholeMatch, facts: MatchFacts, exported: Exported) -> str:
     }
     sections |= {name: make(match) for name, make in makers.items() if match.has(name)}
     sections["exports"] = asdict(exported)
-    if match.has("identities"):
-        sections["notes"] = [TEAM_NOTE, UNKNOWN_TEAM_NOTE]
+    sections["notes"] = told.notes(match, facts)
     return json.dumps(sections, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from application.stage import Rows, StageResult, TimelineStage, WholeMatch
 from domain import tables
 from domain.configuration import FormationAnalysisOptions
+from domain.periods import Period
+from stages import periods as match_time
 from stages.formation_analysis import seconds, shape, templates
 from stages.formation_analysis.seconds import Positions
 
@@ -46,16 +48,19 @@ class Formation:
 class FormationAnalysisStage(TimelineStage[FormationAnalysisOptions, FormationAnalysisState]):
     """The formation of each team in each window, in possession, out of it, and at all times.
 
+    Windows begin anew with each period, and nothing outside the periods counts.
+
     x and y are mean places relative to the outfield players' centre, in metres, x toward the
     goal that the team attacks and y to the left of that. The label is null where fewer than
     `min_players` outfield players were seen enough; nothing is said of a team without a side.
     """
 
     name: ClassVar[str] = "formation_analysis"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     requires: ClassVar[tuple[str, ...]] = ("tracks",)
     concludes_with: ClassVar[tuple[str, ...]] = ("track_positions", "identities")
-    optional_at_end: ClassVar[tuple[str, ...]] = ("touches",)
+    optional_at_end: ClassVar[tuple[str, ...]] = ("touches", "periods")
+    knows_at_end: ClassVar[tuple[str, ...]] = ("periods",)
     produces: ClassVar[tuple[str, ...]] = ("track_positions", "formations")
     state_type: ClassVar[type[msgspec.Struct]] = FormationAnalysisState
 
@@ -75,19 +80,29 @@ class FormationAnalysisStage(TimelineStage[FormationAnalysisOptions, FormationAn
         owner = None
         if match.has("touches"):
             owner = seconds.possession(match.table("touches"), identities, length)
+        periods = match_time.read(match, self.facts) or (Period(1, 0.0, float(length)),)
         found = [
             formation
-            for start in np.arange(0.0, length, self.options.window_s)
-            for formation in self._window(positions, owner, float(start), length)
+            for period in periods
+            for start_s in np.arange(period.start_s, period.end_s, self.options.window_s)
+            for formation in self._window(positions, owner, float(start_s), period)
         ]
         return StageResult({"formations": _table(found)})
 
     def _window(
-        self, positions: Positions, owner: NDArray[np.int64] | None, start_s: float, length: int
+        self,
+        positions: Positions,
+        owner: NDArray[np.int64] | None,
+        start_s: float,
+        period: Period,
     ) -> Iterator[Formation]:
-        end_s = min(start_s + self.options.window_s, float(length))
-        rows = slice(*np.searchsorted(positions.second, [start_s, end_s]).tolist())
+        """The formations of a window; a second belongs to it when its middle does."""
+        end_s = min(start_s + self.options.window_s, period.end_s)
+        middle = positions.second + 0.5
+        rows = slice(*np.searchsorted(middle, [start_s, end_s]).tolist())
         attacks = positions.home_attacks(int(start_s), int(end_s))
+        if period.home_attacks:
+            attacks = 1.0 if period.home_attacks == "right" else -1.0
         if attacks is None:
             return
         second, outfield = positions.second[rows], ~positions.keeper[rows]

@@ -8,7 +8,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from domain import tables
+from domain.periods import Period
 from domain.pitch import Pitch
+from stages import periods as match_time
 from stages.pitch_calibration import camera as cameras
 from stages.pitch_calibration.belief import Belief
 from stages.pitch_calibration.camera import LOG_FOCAL, PAN, ROLL, TILT, X, Y, Z
@@ -22,13 +24,14 @@ Array = NDArray[np.float64]
 WIDE_M = 15.0
 
 
-def frames_table(rows: Sequence[Row], wide: NDArray[np.bool_]) -> pa.Table:
+def frames_table(
+    rows: Sequence[Row], wide: NDArray[np.bool_], periods: Sequence[Period]
+) -> pa.Table:
     """The table `frames`; where the camera is known to see much of the pitch, the view is wide."""
     columns = {
         "frame": [row.frame for row in rows],
         "time_s": [row.time_s for row in rows],
-        "period": [None] * len(rows),
-        "match_clock_s": [None] * len(rows),
+        **match_time.columns(periods, np.array([row.time_s for row in rows], dtype=np.float64)),
         "segment": [row.segment for row in rows],
         "decoded": [row.decoded for row in rows],
         "view": ["wide" if is_wide else row.view for row, is_wide in zip(rows, wide, strict=True)],
@@ -45,6 +48,7 @@ def followed_tables(
     centre: Array,
     pitch: Pitch,
     max_error_m: float,
+    periods: Sequence[Period] = (),
 ) -> dict[str, pa.Table]:
     """Both tables for rows whose final beliefs are `beliefs`."""
     errors, widths = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
@@ -59,12 +63,14 @@ def followed_tables(
         for row, belief, error, ok in zip(rows, beliefs, errors, good, strict=True)
     ]
     return {
-        "frames": frames_table(rows, good & (widths >= WIDE_M)),
+        "frames": frames_table(rows, good & (widths >= WIDE_M), periods),
         "calibration": _calibration(answers),
     }
 
 
-def fixed_tables(rows: Sequence[Row], fixed: FixedCamera) -> dict[str, pa.Table]:
+def fixed_tables(
+    rows: Sequence[Row], fixed: FixedCamera, periods: Sequence[Period] = ()
+) -> dict[str, pa.Table]:
     """Both tables for a camera that never moves."""
     known = _camera_columns(fixed.camera)
     answers = [
@@ -78,7 +84,7 @@ def fixed_tables(rows: Sequence[Row], fixed: FixedCamera) -> dict[str, pa.Table]
         for row in rows
     ]
     return {
-        "frames": frames_table(rows, np.zeros(len(rows), bool)),
+        "frames": frames_table(rows, np.zeros(len(rows), bool), periods),
         "calibration": _calibration(answers),
     }
 

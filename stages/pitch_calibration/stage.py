@@ -39,8 +39,9 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
     """
 
     name: ClassVar[str] = "pitch_calibration"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     requires: ClassVar[tuple[str, ...]] = ("video_frames", "pitch_observations")
+    knows: ClassVar[tuple[str, ...]] = ("periods",)
     produces: ClassVar[tuple[str, ...]] = ("frames", "calibration")
     state_type: ClassVar[type[msgspec.Struct]] = CalibrationState
 
@@ -87,11 +88,16 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
         """Make the first `count` waiting rows final."""
         ready = state.rows[:count]
         if self.fixed is not None:
-            made = fixed_tables(ready, self.fixed)
+            made = fixed_tables(ready, self.fixed, self.facts.periods)
         else:
             beliefs = settle(state.rows, self.centre, self.options.max_propagation_s)
             made = followed_tables(
-                ready, beliefs[:count], self.centre, self.facts.pitch, self.options.max_error_m
+                ready,
+                beliefs[:count],
+                self.centre,
+                self.facts.pitch,
+                self.options.max_error_m,
+                self.facts.periods,
             )
         state.rows = state.rows[count:]
         return made

@@ -10,10 +10,20 @@ from application.stage import Rows, StageResult, TimelineStage, WholeMatch
 from domain import tables
 from domain.configuration import TeamClassificationOptions
 from domain.tables import PERSON_ROLES
-from stages.team_classification import blocks, spans
+from stages import periods as match_time
+from stages.team_classification import blocks, halves, spans
 from stages.team_classification.evidence import Blocks, TrackEvidence, gather
 from stages.team_classification.players import name_players
-from stages.team_classification.teams import REFEREE, Verdicts, judge
+from stages.team_classification.sides import Sides
+from stages.team_classification.teams import (
+    PLAYER,
+    REFEREE,
+    KeeperPlaces,
+    Verdicts,
+    judge,
+    second_is_home,
+    with_keepers,
+)
 
 _TEAMS = np.array(["home", "away", "unknown"])
 
@@ -25,18 +35,19 @@ class TeamClassificationState(msgspec.Struct):
 
 
 class TeamClassificationStage(TimelineStage[TeamClassificationOptions, TeamClassificationState]):
-    """Team, role and player of each track.
+    """Team, role and player of each track, and the periods of the match.
 
     Without shirt colours every team is unknown; without places on the pitch keepers have no team,
     no tracks are joined, and home is the team in the lighter shirts.
     """
 
     name: ClassVar[str] = "team_classification"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     requires: ClassVar[tuple[str, ...]] = ("track_evidence",)
     concludes_with: ClassVar[tuple[str, ...]] = ("track_colours",)
-    optional_at_end: ClassVar[tuple[str, ...]] = ("tracks",)
-    produces: ClassVar[tuple[str, ...]] = ("track_colours", "identities")
+    optional_at_end: ClassVar[tuple[str, ...]] = ("tracks", "frames")
+    knows_at_end: ClassVar[tuple[str, ...]] = ("periods", "kits")
+    produces: ClassVar[tuple[str, ...]] = ("track_colours", "identities", "periods")
     state_type: ClassVar[type[msgspec.Struct]] = TeamClassificationState
 
     def advance(self, rows: Rows, state: TeamClassificationState, *, final: bool) -> StageResult:
@@ -48,10 +59,33 @@ class TeamClassificationStage(TimelineStage[TeamClassificationOptions, TeamClass
     def conclude(self, match: WholeMatch, state: TeamClassificationState) -> StageResult:  # noqa: ARG002
         seen = Blocks.read(match.parts("track_colours"))
         evidence = gather(seen)
-        verdicts = judge(evidence, seen, self.options, self.facts.frame_rate)
+        verdicts = judge(evidence, self.options)
+        timeline = self._timeline(match, seen)
+        time_s = timeline.time_of(seen.frame)
+        row = np.searchsorted(evidence.tracks, seen.track)
+        sides = Sides(seen, time_s, np.where(verdicts.role == PLAYER, verdicts.team, -1)[row])
+        periods, source = self.facts.periods, self.facts.periods_from
+        if not periods and match.has("frames"):
+            periods, source = halves.find(halves.play(seen, timeline), timeline, sides), "found"
+        if second_is_home(evidence, verdicts, sides, self.facts.kits, periods):
+            verdicts = verdicts.swapped()
+            sides.swap()
+        places = KeeperPlaces(seen, time_s, sides, periods)
+        verdicts = with_keepers(verdicts, evidence, places, self.facts.kits)
         where = spans.read(match.parts("tracks")) if match.has("tracks") else spans.Spans({}, {})
         players = name_players(evidence.tracks, verdicts, where)
-        return StageResult({"identities": _table(evidence, verdicts, players)})
+        directed, estimated = halves.with_directions(periods, sides)
+        return StageResult(
+            {
+                "identities": _table(evidence, verdicts, players),
+                "periods": match_time.table(directed, source, estimated),
+            }
+        )
+
+    def _timeline(self, match: WholeMatch, seen: Blocks) -> halves.Timeline:
+        if match.has("frames"):
+            return halves.Timeline.read(match.parts("frames"))
+        return halves.Timeline.even(np.unique(seen.frame), self.facts.frame_rate)
 
 
 def _table(evidence: TrackEvidence, verdicts: Verdicts, players: list[str]) -> pa.Table:

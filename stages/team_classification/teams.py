@@ -1,14 +1,18 @@
 """Team and role of each track: colour and role votes together, then the keepers by place."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from domain.configuration import TeamClassificationOptions
+from domain.match import Kit
+from domain.periods import Period
 from domain.tables import PERSON_ROLES
 from stages.team_classification import colour
 from stages.team_classification.evidence import Blocks, TrackEvidence
+from stages.team_classification.sides import Sides
 
 Array = NDArray[np.float64]
 
@@ -18,9 +22,11 @@ MIN_CONFIDENCE = 0.6
 # as much as a shirt three spreads from a team's colour
 _ANY_COLOUR = -4.5
 _MIN_SHARE = 0.02
-_FIRST_S = 600.0
 _AROUND_S = 300.0
-_SURE_APART_M = 4.0
+_SURE_APART_M, _SURE_PLACE_M, _NEVER_CERTAIN = 4.0, 20.0, 0.999
+# a keeper's shirt nearer by so much in CIELab is as good as log-odds of 1
+_SURE_NEARER, _MOST_LOG_ODDS = 15.0, 3.0
+_SHORTS_COUNT = 0.4
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,17 @@ class Verdicts:
     role: NDArray[np.int64]
     confidence: Array
 
+    def swapped(self) -> "Verdicts":
+        """The same, but the teams have each other's place."""
+        team = np.where(self.team >= 0, 1 - self.team, -1)
+        return Verdicts(team, self.role, self.confidence)
 
-def judge(
-    evidence: TrackEvidence, blocks: Blocks, options: TeamClassificationOptions, frame_rate: float
-) -> Verdicts:
-    """Decide on every track. A team is unknown below `MIN_CONFIDENCE`."""
+
+def judge(evidence: TrackEvidence, options: TeamClassificationOptions) -> Verdicts:
+    """Decide on every track, in whichever order the teams come; keepers have no team yet.
+
+    A team is unknown below `MIN_CONFIDENCE`.
+    """
     coloured = evidence.coloured >= options.min_observations
     majority = evidence.votes.argmax(axis=1)
     players = coloured & (majority == PLAYER)
@@ -43,15 +55,7 @@ def judge(
     if kits is None:
         return _roles_only(evidence)
     officials = evidence.points[coloured & (majority == REFEREE)]
-    posterior = _posterior(evidence, coloured, kits, officials)
-    verdicts = _decide(posterior, kits.separation)
-    sides = _Sides(blocks, evidence.tracks, verdicts, frame_rate)
-    if _swapped(evidence, verdicts, options, sides):
-        verdicts = Verdicts(
-            np.where(verdicts.team >= 0, 1 - verdicts.team, -1), verdicts.role, verdicts.confidence
-        )
-        sides = _Sides(blocks, evidence.tracks, verdicts, frame_rate)
-    return sides.with_keepers(verdicts)
+    return _decide(_posterior(evidence, coloured, kits, officials), kits.separation)
 
 
 def _roles_only(evidence: TrackEvidence) -> Verdicts:
@@ -97,87 +101,128 @@ def _decide(posterior: Array, separation: float) -> Verdicts:
     return Verdicts(np.where(sure, team, -1), role, confidence)
 
 
-class _Sides:
-    """Where the two teams stand, block by block: `apart_m` is home's mean x minus away's."""
+def with_keepers(
+    verdicts: Verdicts,
+    evidence: TrackEvidence,
+    place: "KeeperPlaces",
+    kits: tuple[Kit, Kit],
+) -> Verdicts:
+    """Give each keeper a team: the one that stands nearer to his goal at the time.
 
-    def __init__(
-        self, blocks: Blocks, tracks: NDArray[np.int64], verdicts: Verdicts, frame_rate: float
-    ) -> None:
-        self._tracks, self._blocks, self._frame_rate = tracks, blocks, frame_rate
-        row = np.searchsorted(tracks, blocks.track)
-        team = np.where(verdicts.role[row] == PLAYER, verdicts.team[row], -1)
-        self.frames, block = np.unique(blocks.frame, return_inverse=True)
-        means = [self._mean_x(block, (team == k) & np.isfinite(blocks.x)) for k in (0, 1)]
-        self.apart_m = means[0] - means[1]
-
-    def _mean_x(self, block: NDArray[np.int64], chosen: NDArray[np.bool_]) -> Array:
-        """The mean x of the chosen rows of each block; NaN for fewer than two players."""
-        count = np.bincount(block[chosen], minlength=len(self.frames))
-        total = np.bincount(block[chosen], self._blocks.x[chosen], len(self.frames))
-        return np.asarray(np.where(count >= 2, total / np.maximum(count, 1), np.nan))
-
-    def between(self, start: float, end: float) -> float:
-        """The median of `apart_m` in the frames from `start` to `end`; NaN where unknown."""
-        first, last = np.searchsorted(self.frames, [start, end])
-        apart = self.apart_m[first:last]
-        apart = apart[np.isfinite(apart)]
-        return float(np.median(apart)) if len(apart) else np.nan
-
-    def first(self) -> float:
-        """The same of the first minutes in which both teams have places."""
-        known = np.flatnonzero(np.isfinite(self.apart_m))
-        if not len(known):
-            return np.nan
-        start = float(self.frames[known[0]])
-        return self.between(start, start + _FIRST_S * self._frame_rate)
-
-    def with_keepers(self, verdicts: Verdicts) -> Verdicts:
-        """Give each keeper the team that stands nearer to his goal at the time."""
-        team, confidence = verdicts.team.copy(), verdicts.confidence.copy()
-        around = _AROUND_S * self._frame_rate
-        for keeper in np.flatnonzero(verdicts.role == KEEPER):
-            rows = self._blocks.track == self._tracks[keeper]
-            x, frames = self._blocks.x[rows], self._blocks.frame[rows]
-            x = x[np.isfinite(x)]
-            apart = self.between(frames.min() - around, frames.max() + around)
-            if not len(x) or not np.isfinite(apart) or apart == 0:
-                continue
-            side = float(np.sign(np.median(x)))
-            sure = 0.5 + 0.5 * min(abs(apart) / _SURE_APART_M, 1.0)
-            confidence[keeper] *= sure
-            if confidence[keeper] >= MIN_CONFIDENCE:
-                team[keeper] = 0 if side * apart > 0 else 1
-        return Verdicts(team, verdicts.role, confidence)
+    Where the shirts of both keepers are known, they count as well.
+    """
+    team, confidence = verdicts.team.copy(), verdicts.confidence.copy()
+    shirts = [colour.hex_to_lab(kit.goalkeeper) if kit.goalkeeper else None for kit in kits]
+    for keeper in np.flatnonzero(verdicts.role == KEEPER):
+        log_odds = place.log_odds(int(evidence.tracks[keeper]))
+        log_odds += _shirt_log_odds(evidence.appearance[keeper, colour.TORSO], shirts)
+        if log_odds == 0:
+            continue
+        confidence[keeper] *= 1 / (1 + np.exp(-abs(log_odds)))
+        if confidence[keeper] >= MIN_CONFIDENCE:
+            team[keeper] = 0 if log_odds > 0 else 1
+    return Verdicts(team, verdicts.role, confidence)
 
 
-def _swapped(
-    evidence: TrackEvidence, verdicts: Verdicts, options: TeamClassificationOptions, sides: _Sides
+def _shirt_log_odds(torso: Array, shirts: list[Array | None]) -> float:
+    """How much a keeper's shirt speaks for home rather than away; 0 where it does not tell.
+
+    A colour on a sheet and in a picture differ, so it is only said which of the two is nearer.
+    """
+    home, away = shirts
+    if home is None or away is None or not np.isfinite(torso).all():
+        return 0.0
+    nearer = float(np.linalg.norm(torso - away) - np.linalg.norm(torso - home))
+    return float(np.clip(nearer / _SURE_NEARER, -_MOST_LOG_ODDS, _MOST_LOG_ODDS))
+
+
+@dataclass(frozen=True)
+class KeeperPlaces:
+    """Where tracks stood, row by row of the blocks, and where the teams were around that time."""
+
+    blocks: Blocks
+    time_s: Array
+    sides: Sides
+    periods: Sequence[Period]
+
+    def log_odds(self, track: int) -> float:
+        """How much a keeper's place speaks for home rather than away; 0 where it does not tell."""
+        rows = self.blocks.track == track
+        x, times = self.blocks.x[rows], self.time_s[rows]
+        x = x[np.isfinite(x)]
+        apart = self.sides.apart(*self._around(float(times.min()), float(times.max())))
+        if not len(x) or not np.isfinite(apart) or apart == 0:
+            return 0.0
+        place = float(np.median(x))
+        told = min(abs(apart) / _SURE_APART_M, 1.0) * min(abs(place) / _SURE_PLACE_M, 1.0)
+        sure = 0.5 + 0.5 * min(told, _NEVER_CERTAIN)
+        return float(np.sign(place) * np.sign(apart) * np.log(sure / (1 - sure)))
+
+    def _around(self, start_s: float, end_s: float) -> tuple[float, float]:
+        """Some minutes before and after, but not beyond the period: then the ends are changed."""
+        first, last = start_s - _AROUND_S, end_s + _AROUND_S
+        middle = np.array([(start_s + end_s) / 2])
+        for period in self.periods:
+            if period.holds(middle)[0]:
+                return max(first, period.start_s), min(last, period.end_s)
+        return first, last
+
+
+def second_is_home(
+    evidence: TrackEvidence,
+    verdicts: Verdicts,
+    sides: Sides,
+    kits: tuple[Kit, Kit],
+    periods: Sequence[Period],
 ) -> bool:
     """Whether the second team is home.
 
-    Home is the team whose shirts are nearer to the configured colours; without any, the team that
-    is on the left first; without places, the one in the lighter shirts.
+    Home is the team whose clothes are nearer to the configured kits; without any, the one that
+    attacks where home is said to; else the one that is on the left first; without places, the
+    one in the lighter shirts.
     """
-    torso = [_torso(evidence, verdicts.team == team) for team in (0, 1)]
-    wanted = [
-        colour.hex_to_lab(c) if c else None for c in (options.home_colour, options.away_colour)
-    ]
-    if any(colour is not None for colour in wanted):
-        as_is, other = (_mismatch(shirts, wanted) for shirts in (torso, torso[::-1]))
+    if any(kit.shirt or kit.shorts for kit in kits):
+        worn = [_worn(evidence, verdicts.team == team) for team in (0, 1)]
+        as_is, other = (_mismatch(clothes, kits) for clothes in (worn, worn[::-1]))
         return other < as_is
-    first = sides.first()
+    told = _against_what_is_told(sides, periods)
+    if told != 0:
+        return told > 0
+    start_s, end_s = (periods[0].start_s, periods[0].end_s) if periods else (-np.inf, np.inf)
+    first = sides.first(start_s, end_s)
     if np.isfinite(first) and first != 0:
         return first > 0
-    return bool(torso[1][0] > torso[0][0])
+    shirts = [_worn(evidence, verdicts.team == team)[0] for team in (0, 1)]
+    return bool(shirts[1][0] > shirts[0][0])
 
 
-def _torso(evidence: TrackEvidence, chosen: NDArray[np.bool_]) -> Array:
-    """The median shirt of the chosen tracks, CIELab (3,); mid-grey where there is none."""
-    shirts = evidence.appearance[chosen, colour.TORSO]
-    shirts = shirts[np.isfinite(shirts).all(axis=1)]
-    return np.median(shirts, axis=0) if len(shirts) else np.array([50.0, 0.0, 0.0])
+def _against_what_is_told(sides: Sides, periods: Sequence[Period]) -> float:
+    """Metres by which the first team stands on the side that home is said to attack."""
+    against = 0.0
+    for period in periods:
+        if period.home_attacks:
+            sign = 1.0 if period.home_attacks == "right" else -1.0
+            against += sign * float(np.nan_to_num(sides.apart(period.start_s, period.end_s)))
+    return against
 
 
-def _mismatch(shirts: list[Array], wanted: list[Array | None]) -> float:
-    pairs = zip(shirts, wanted, strict=True)
-    return sum(float(np.linalg.norm(shirt - want)) for shirt, want in pairs if want is not None)
+def _worn(evidence: TrackEvidence, chosen: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """The median shirt and shorts of the chosen tracks, CIELab (3,); mid-grey for nobody's."""
+    found = []
+    for part in (colour.TORSO, colour.SHORTS):
+        seen = evidence.appearance[chosen, part]
+        seen = seen[np.isfinite(seen).all(axis=1)]
+        found.append(np.median(seen, axis=0) if len(seen) else np.array([50.0, 0.0, 0.0]))
+    return found[0], found[1]
+
+
+def _mismatch(worn: Sequence[tuple[Array, Array]], kits: tuple[Kit, Kit]) -> float:
+    """How far both teams' clothes are from the kits; of a striped shirt one colour is enough."""
+    total = 0.0
+    for (shirt, shorts), kit in zip(worn, kits, strict=True):
+        if kit.shirt:
+            total += min(float(np.linalg.norm(shirt - colour.hex_to_lab(c))) for c in kit.shirt)
+        if kit.shorts:
+            off = float(np.linalg.norm(shorts - colour.hex_to_lab(kit.shorts)))
+            total += _SHORTS_COUNT * off
+    return total
