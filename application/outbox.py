@@ -31,8 +31,9 @@ def forget_unread(state: StateStore, keep: int) -> None:
 def forget_all(state: StateStore) -> None:
     """Nothing is relayed: a relay that begins later begins with what comes then."""
     last = state.last_number
-    state.read_up_to(RELAY, last)
-    state.trim(min(state.readers().values()))
+    if RELAY in state.readers():
+        state.read_up_to(RELAY, last)
+    state.trim(min([last, *state.readers().values()]))
 
 
 class _Part(NamedTuple):

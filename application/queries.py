@@ -25,6 +25,11 @@ from domain.grid import END, Cell, Job, Plan, PlannedStage
 from domain.pipeline import PipelineState
 
 _PLANS_KEPT, _TIMES_KEPT, _READERS = 64, 100_000, 16
+_WAIT = "its results are there when it is completed"
+_ADVICE = {
+    PipelineState.FAILED: "its error is in the status; retry goes on from there",
+    PipelineState.CANCELLED: "retry goes on where it was stopped",
+}
 CellState = Literal["waiting", "ready", "running", "done", "failed"]
 
 
@@ -107,7 +112,10 @@ class PipelineStatus:
 
     @property
     def share_done(self) -> float:
-        return 1.0 if self.record.state is PipelineState.COMPLETED else self.cells.share
+        """The mean of its stages' shares."""
+        if self.record.state is PipelineState.COMPLETED:
+            return 1.0
+        return sum(s.share_done for s in self.stages) / len(self.stages) if self.stages else 0.0
 
 
 class Queries:
@@ -151,7 +159,7 @@ class Queries:
             plan = None
         if plan is None:
             return PipelineStatus(record, Count(0, 0), Count(0, 0), planning, ())
-        grid = _Grid(plan, record, jobs)
+        grid = _Grid(plan, record, jobs, self._state.frames_reported(pipeline_id))
         times = self._times(grid) if segments else {}
         stages = [grid.stage(stage, times, segments) for stage in plan.stages]
         return PipelineStatus(record, grid.cells(), grid.frames(), planning, stages)
@@ -166,8 +174,7 @@ class Queries:
         record = self.record(pipeline_id)
         if record.state is not PipelineState.COMPLETED:
             raise TransitionError(
-                f"pipeline {pipeline_id} is {record.state}: its results are there when it is "
-                "completed"
+                f"pipeline {pipeline_id} is {record.state}: {_ADVICE.get(record.state, _WAIT)}"
             )
         found = self._ledger.results(pipeline_id)
         if found is None:  # its last cell was committed just now
@@ -237,6 +244,8 @@ class _Grid:
     plan: Plan
     record: PipelineRecord
     jobs: JobStates
+    reported: Mapping[int, int]
+    """Frames that went through the passes under way, by job."""
 
     @cached_property
     def done(self) -> Collection[Job]:
@@ -304,7 +313,18 @@ class _Grid:
             return Count(0, 0)
         numbers = {cell.segment for cell in done}
         frames = sum(s.end - s.first for s in self.plan.segments if s.number in numbers)
-        return Count(frames, self.plan.frame_count)
+        return Count(frames + self._under_way(stage, numbers), self.plan.frame_count)
+
+    def _under_way(self, stage: PlannedStage, done: Collection[int]) -> int:
+        """Frames that a pass has shown to the stage, of segments that are not done."""
+        if stage.kind != "source":
+            return 0
+        jobs = {s: self.plan.job_of[Cell(stage.name, s.number)].number for s in self.plan.segments}
+        return sum(
+            min(self.reported.get(job, 0), s.end - s.first)
+            for s, job in jobs.items()
+            if s.number not in done
+        )
 
     def _cell(self, cell: Cell, time: tuple[float, float] | None) -> CellStatus:
         number = self.plan.job_of[cell].number

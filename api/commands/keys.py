@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from application.api_keys import SCOPES, ApiKey, ApiKeys
+from domain.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,13 +87,19 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _keys(options: argparse.Namespace) -> ApiKeys:
-    from infrastructure.settings import Settings, adopt_env_file
+    from infrastructure.settings import Settings, adopt_env_file, masked
     from infrastructure.storage.opening import open_store
 
     if options.dir:
         return ApiKeys(open_store(str((options.dir / "artifacts").absolute())), time.time)
     adopt_env_file()
     settings = Settings.load()
+    if Path("footanalytics-data").is_dir():
+        raise InputError(
+            "there is a footanalytics-data here: give --dir footanalytics-data for the keys of "
+            "that service, or run this elsewhere for those of ARTIFACT_URL"
+        )
+    print(f"footanalytics: keys in {masked(settings.artifact_url)}", file=sys.stderr)
     return ApiKeys(open_store(settings.artifact_url, settings.artifact_cache_dir), time.time)
 
 

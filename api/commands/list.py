@@ -6,8 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from api.commands import remote
 
-_HEAD = ("ID", "STATE", "PRIORITY", "SUBMITTED", "OWNER", "ERROR")
-_FIELDS = ("pipeline_id", "state", "priority", "submitted_at", "owner", "error")
+_HEAD = ("ID", "STATE", "VIDEO", "PRIORITY", "SUBMITTED", "OWNER", "ERROR")
 _PAGE = 1000
 
 
@@ -31,6 +30,13 @@ def run(options: argparse.Namespace) -> int:
                 break
             query = dict(parse_qsl(urlsplit(page["next"]).query))
     found = found[: options.limit]
-    rows = [[record[name] for name in _FIELDS] for record in found]
+    rows = [_row(record) for record in found]
     remote.show(found, remote.as_table(_HEAD, rows), as_json=options.json)
     return 0
+
+
+def _row(record: dict[str, Any]) -> list[str]:
+    video = " ".join(path.rsplit("/", 1)[-1] for path in record["video_path"])
+    submitted = record["submitted_at"].partition(".")[0]
+    fields = (record[name] for name in ("owner", "error"))
+    return [record["pipeline_id"], record["state"], video, record["priority"], submitted, *fields]

@@ -11,6 +11,8 @@ from domain.errors import FootAnalyticsError, ResourceError
 if TYPE_CHECKING:
     import httpx
 
+_MARK = ".footanalytics/results-of"
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     remote.add_options(parser)
@@ -25,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
     with remote.client(options.url) as http:
         results = remote.ask(http, "GET", path)
         if options.out:
+            _refuse_another(options.out, options.pipeline_id)
             _fetch_all(http, results["files"], options.out)
     rows = [(entry["size"], entry["name"]) for entry in results["files"]]
     text = remote.as_table(("BYTES", "FILE"), rows)
@@ -32,6 +35,22 @@ def run(options: argparse.Namespace) -> int:
         text = f"{len(rows)} files: {options.out}"
     remote.show(results, text, as_json=options.json)
     return 0
+
+
+def _refuse_another(out: Path, pipeline_id: str) -> None:
+    """Files of two matches in one folder would pass for those of one."""
+    mark = out / _MARK
+    try:
+        if (
+            out.is_dir()
+            and any(out.iterdir())
+            and (not mark.is_file() or mark.read_text().strip() != pipeline_id)
+        ):
+            raise ResourceError(f"{out}: holds something else: choose another --out")
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(f"{pipeline_id}\n")
+    except OSError as error:
+        raise ResourceError(f"{out}: {error.strerror}: choose another --out") from error
 
 
 def _fetch_all(http: "httpx.Client", files: list[dict[str, Any]], out: Path) -> None:

@@ -4,13 +4,14 @@ import argparse
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domain.errors import InputError
+from domain.errors import InputError, ResourceError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -69,8 +70,11 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings.load()
     configure_log(settings.ml_pipeline_log_level, "serve")
     processes = options.processes or len(os.sched_getaffinity(0))
+    port = options.port or settings.ml_pipeline_port
+    _refuse_taken(options.host, port)
     with parts(options.dir, options.videos, settings, processes) as made:
-        port = options.port or settings.ml_pipeline_port
+        if not made.video_roots:
+            print("footanalytics: no --videos: only uploads can be analysed", file=sys.stderr)
         print(f"footanalytics: http://{options.host}:{port}/docs", file=sys.stderr)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)  # uvicorn stops by them and sends them once more
@@ -80,6 +84,15 @@ def run(options: argparse.Namespace) -> int:
         config = uvicorn.Config(app, host=options.host, port=port, log_config=None)
         asyncio.run(_serve(uvicorn.Server(config), app.state.watchers, options.progress_port))
     return 0
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise ResourceError(
+            f"{host}:{port} cannot be listened on ({error.strerror}): choose another --port"
+        ) from error
 
 
 async def _serve(server: "uvicorn.Server", watchers: "Watchers", progress_port: int) -> None:

@@ -118,7 +118,7 @@ class Status(Pipeline):
         }
     )
 
-    share_done: float = Field(ge=0, le=1, description="cells done over all cells")
+    share_done: float = Field(ge=0, le=1, description="mean of its stages' shares")
     cells: Counted
     frames: Counted = Field(description="frames that went through every stage")
     planning: Planning

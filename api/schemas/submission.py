@@ -1,5 +1,6 @@
 """What is sent to have a match analysed, and what is answered."""
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -76,6 +77,7 @@ class Links(BaseModel):
 
 QUEUED: dict[str, Any] = {
     "pipeline_id": _ID,
+    "video_path": ["/videos/derby.mp4"],
     "state": "queued",
     "owner": "",
     "priority": "normal",
@@ -94,6 +96,7 @@ class Pipeline(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [QUEUED]})
 
     pipeline_id: str
+    video_path: list[str] = Field(description="the input, as it was submitted")
     state: PipelineState
     owner: str = Field(description="the client that submitted it; empty where keys are not used")
     priority: Priority
@@ -108,6 +111,7 @@ class Pipeline(BaseModel):
     def of(cls, record: PipelineRecord) -> "Pipeline":
         return cls(
             pipeline_id=record.pipeline_id,
+            video_path=json.loads(record.configuration).get("video_path", []),
             state=record.state,
             owner=record.owner,
             priority=record.priority,

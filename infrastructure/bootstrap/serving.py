@@ -101,6 +101,7 @@ def _state(path: Path, settings: Settings, ledger: Ledger) -> SQLiteStateStore:
         max_running=settings.ml_pipeline_max_running,
         max_per_owner=settings.ml_pipeline_max_per_client,
     )
+    state.abandon()
     if lost and (generation := ledger.next_generation()) > state.generation:
         state.lift((generation - 1) << 32)
     return state

@@ -277,6 +277,14 @@ class SQLiteStateStore:
                 within.make_ready(lease.pipeline_id, lost, queue)
             within.settle(lease.pipeline_id)
 
+    def abandon(self) -> None:
+        """Give every job back: whoever held one used this file and lives no more."""
+        with self._transaction() as within:
+            query = "SELECT pipeline, job, token FROM jobs WHERE state='leased'"
+            leases = [Lease(*row) for row in within.execute(query).fetchall()]
+        for lease in leases:
+            self.give_back(lease)
+
     def expire(self, max_losses: int, error: str) -> int:
         freed = 0
         with self._transaction() as within:
