@@ -78,4 +78,4 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 8000 8765
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["python", "-m", "infrastructure.health", "api"]
-CMD ["footanalytics", "serve"]
+CMD ["footanalytics", "serve", "--host", "0.0.0.0", "--videos", "/videos"]

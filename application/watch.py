@@ -19,6 +19,7 @@ class Close(IntEnum):
     FAULT = 1011
     TRY_LATER = 1013
     BAD_REQUEST = 4000
+    NO_TICKET = 4001
     NO_SUCH_PIPELINE = 4004
     TOO_SLOW = 4008
 

@@ -1,8 +1,8 @@
 """`python -m infrastructure.progress`: progress of all matches on port 8765, for existing clients.
 
-One process at a time serves it, and on loopback only, because it asks nobody for a key. It ends by
-SIGTERM or SIGINT. Exit code 0 when it was told to stop, 1 when it cannot work, 2 when an option or
-a setting is wrong.
+One process at a time serves it. Who is on this machine needs nothing, anybody else a ticket of the
+API's. It ends by SIGTERM or SIGINT. Exit code 0 when it was told to stop, 1 when it cannot work, 2
+when an option or a setting is wrong.
 """
 
 import argparse
@@ -24,11 +24,13 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from application.api_keys import ApiKeys
+from application.ports import ArtifactStore
 from application.state import StateStore
+from application.tickets import Tickets
 from application.watch import Close, deliver
 from application.watchers import Watchers
 from domain.errors import (
-    ConfigurationError,
     FootAnalyticsError,
     InputError,
     ResourceError,
@@ -44,20 +46,45 @@ _LOCAL_PAGES = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 _PIPELINE = re.compile(r"[0-9a-f]{32}")
 
 
+@dataclass(frozen=True)
+class Doorkeeper:
+    """Lets in who is on this machine, and who shows a ticket for what is asked for."""
+
+    state: StateStore
+    keys: ApiKeys
+    tickets: Tickets
+
+    @classmethod
+    def of(cls, state: StateStore, artifacts: ArtifactStore) -> "Doorkeeper":
+        keys = ApiKeys(artifacts, time.time)
+        return cls(state, keys, Tickets(state, keys.ticket_secret, time.time))
+
+    def admits(self, address: str, ticket: str, pipeline_id: str | None) -> bool:
+        """Whether a client may watch the match; None are all matches, for operators' keys alone."""
+        if ipaddress.ip_address(address).is_loopback:
+            return True
+        shown = self.tickets.take(ticket) if ticket else None
+        if shown is None or not shown.key_id:
+            return False
+        key = self.keys.current(shown.key_id)
+        if key is None or "read" not in key.scopes:
+            return False
+        record = self.state.pipeline(pipeline_id) if pipeline_id else None
+        return "operate" in key.scopes or (record is not None and record.owner == key.owner)
+
+
 @asynccontextmanager
 async def serving(
-    watchers: Watchers, host: str = "127.0.0.1", port: int = PORT
+    watchers: Watchers, door: Doorkeeper, host: str = "127.0.0.1", port: int = PORT
 ) -> AsyncIterator[int]:
     """Serve `watchers` while the body runs; gives the port, for which 0 means any.
 
     Raises:
-        ConfigurationError: `host` is not the loopback.
         ResourceError: the port is taken.
     """
-    refuse_beyond_loopback(host)
 
     async def handle(connection: ServerConnection) -> None:
-        await _handle(watchers, connection)
+        await _handle(watchers, door, connection)
 
     try:
         server = await serve(
@@ -75,28 +102,24 @@ async def serving(
         yield server.sockets[0].getsockname()[1]
 
 
-def refuse_beyond_loopback(host: str) -> None:
-    """Raises ConfigurationError where other machines would reach it."""
-    with contextlib.suppress(ValueError):
-        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
-            return
-    raise ConfigurationError(
-        f"--host {host}: this port asks for no key and listens on loopback only: "
-        "use 127.0.0.1, and from other machines the API's /api/v1/pipeline/ID/progress"
-    )
-
-
-async def _handle(watchers: Watchers, connection: ServerConnection) -> None:
+async def _handle(watchers: Watchers, door: Doorkeeper, connection: ServerConnection) -> None:
     with contextlib.suppress(ConnectionClosed):
-        end = await _watch(watchers, connection)
+        end = await _watch(watchers, door, connection)
         if end is not None:
             await connection.close(end, end.reason)
 
 
-async def _watch(watchers: Watchers, connection: ServerConnection) -> Close | None:
+async def _watch(
+    watchers: Watchers, door: Doorkeeper, connection: ServerConnection
+) -> Close | None:
     assert connection.request
+    path = connection.request.path
     try:
-        pipeline_id, after = _asked(connection.request.path)
+        pipeline_id, after = _asked(path)
+        ticket = parse_qs(urlsplit(path).query).get("ticket", [""])[0]
+        address = _client(connection)
+        if not await asyncio.to_thread(door.admits, address, ticket, pipeline_id):
+            return Close.NO_TICKET
         async with watchers.watching(pipeline_id, after) as watch:
             return await deliver(watch, connection.send, _gone(connection))
     except UnknownPipelineError:
@@ -105,6 +128,13 @@ async def _watch(watchers: Watchers, connection: ServerConnection) -> Close | No
         return Close.BAD_REQUEST
     except ResourceError:
         return Close.TRY_LATER
+
+
+def _client(connection: ServerConnection) -> str:
+    """Whose address it is; behind a proxy nobody counts as being on this machine."""
+    assert connection.request
+    forwarded = {"forwarded", "x-forwarded-for"} & {k.lower() for k in connection.request.headers}
+    return "0.0.0.0" if forwarded else str(connection.remote_address[0])  # noqa: S104
 
 
 def _asked(path: str) -> tuple[str | None, int | None]:
@@ -161,7 +191,7 @@ class Place:
             self.state.alone(_LOCK, 0, self.holder)
 
 
-async def run(watchers: Watchers, place: Place, host: str, port: int) -> None:
+async def run(watchers: Watchers, door: Doorkeeper, place: Place, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
@@ -170,7 +200,7 @@ async def run(watchers: Watchers, place: Place, host: str, port: int) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with serving(watchers, host, port) as bound:
+    async with serving(watchers, door, host, port) as bound:
         _log.info("progress on ws://%s:%d", host, bound)
         tasks = [asyncio.ensure_future(each) for each in (stop.wait(), place.keep())]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -182,11 +212,10 @@ async def run(watchers: Watchers, place: Place, host: str, port: int) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m infrastructure.progress", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=PORT)
     given = parser.parse_args(arguments)
     try:
-        refuse_beyond_loopback(given.host)
         _work(given.host, given.port)
     except FootAnalyticsError as error:
         print(error, file=sys.stderr)
@@ -213,7 +242,8 @@ def _work(host: str, port: int) -> None:
         metrics = ProgressMetrics.here()
         serve_metrics(metrics.registry, settings)
         watchers = Watchers(cluster.state, cluster.artifacts, told_after=metrics.told_after)
-        asyncio.run(run(watchers, place, host, port))
+        door = Doorkeeper.of(cluster.state, cluster.artifacts)
+        asyncio.run(run(watchers, door, place, host, port))
     finally:
         place.leave()
         cluster.state.close()

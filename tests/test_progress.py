@@ -16,17 +16,18 @@ from typing import Any
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from application import progress
 from application.frame_pass import PassRunner
 from application.progress import FrameReports, Look, PipelineProgress, Told
 from application.state import Change, Lease, PipelineRecord, StateStore
 from application.watch import Close, Watch
-from domain.errors import ConfigurationError, ResourceError
+from domain.errors import ResourceError
 from domain.grid import END, Cell
 from domain.pipeline import DomainEvent, EventKind, PipelineState
-from infrastructure.progress import Place, main, refuse_beyond_loopback
+from infrastructure.progress import Doorkeeper, Place
 from infrastructure.state.redis import RedisStateStore
 from infrastructure.state.sqlite import SQLiteStateStore
 from infrastructure.storage.folder import FolderArtifactStore
@@ -460,19 +461,35 @@ def test_event_streams_are_refused_with_problems(cluster: ToyCluster) -> None:
 # -- the port of its own
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.org"])  # noqa: S104
-def test_the_port_is_refused_beyond_loopback(host: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--host", host]) == 2
-    line = capsys.readouterr().err
-    assert line.count("\n") == 1
-    assert "loopback only" in line
+def test_beyond_this_machine_the_port_asks_for_a_ticket(cluster: ToyCluster) -> None:
+    door = Doorkeeper.of(cluster.state, cluster.artifacts)
+    own, other = cluster.submit(owner="club"), cluster.submit(owner="rival")
+    reader, _ = door.keys.create("club", ["read"])
+    operator, _ = door.keys.create("desk", ["read", "operate"])
+    writer, _ = door.keys.create("club", ["submit"])
+    here, there = "127.0.0.1", "192.0.2.7"
+    assert door.admits(here, "", None)
+    assert door.admits("::1", "", own)
+    assert not door.admits(there, "", own)
+    assert not door.admits(there, "forged.ticket", own)
+    ticket = door.tickets.give(reader.key_id)
+    assert door.admits(there, ticket, own)
+    assert not door.admits(there, ticket, own)  # a ticket works once
+    for key_id, match in ((reader.key_id, other), (reader.key_id, None), (writer.key_id, own)):
+        assert not door.admits(there, door.tickets.give(key_id), match)
+    assert door.admits(there, door.tickets.give(operator.key_id), None)
+    assert not door.admits(there, door.tickets.give(""), own)  # given to somebody on this machine
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
-def test_the_port_is_served_on_loopback(host: str) -> None:
-    refuse_beyond_loopback(host)
-    with pytest.raises(ConfigurationError):
-        refuse_beyond_loopback(host + ".example.org")
+def test_behind_a_proxy_nobody_is_on_this_machine(cluster: ToyCluster) -> None:
+    with (
+        port(cluster) as place,
+        connect(f"ws://{place}/", additional_headers={"X-Forwarded-For": "127.0.0.1"}) as client,
+        pytest.raises(ConnectionClosed) as closed,
+    ):
+        client.recv(DEADLINE_S)
+    assert closed.value.rcvd
+    assert closed.value.rcvd.code == 4001
 
 
 def test_pages_of_other_sites_cannot_read_the_port(cluster: ToyCluster) -> None:

@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 from api.main import create_app
 from api.routes.parts import Parts
 from application.watchers import Watchers
-from infrastructure.progress import serving
+from infrastructure.progress import Doorkeeper, serving
 from tests.toy_match import ToyCluster
 
 DEADLINE_S = 30.0
@@ -52,7 +52,8 @@ def port(cluster: ToyCluster, **limits: Any) -> Iterator[str]:
 
     async def serve() -> None:
         watchers = Watchers(cluster.state, cluster.artifacts, **limits)
-        async with serving(watchers, port=0) as number:
+        door = Doorkeeper.of(cluster.state, cluster.artifacts)
+        async with serving(watchers, door, port=0) as number:
             bound.append(number)
             ready.set()
             await stop.wait()

@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=8765,
         metavar="PORT",
-        help="progress of all matches, on loopback (default: 8765; 0: not at all)",
+        help="progress of all matches (default: 8765; 0: not at all)",
     )
     parser.add_argument(
         "--processes", type=int, metavar="N", help="processes for the frames (default: one a core)"
@@ -82,7 +82,8 @@ def run(options: argparse.Namespace) -> int:
         told_after = ProgressMetrics.here().told_after
         app.state.watchers = Watchers(made.state, made.artifacts, told_after=told_after)
         config = uvicorn.Config(app, host=options.host, port=port, log_config=None)
-        asyncio.run(_serve(uvicorn.Server(config), app.state.watchers, options.progress_port))
+        server = uvicorn.Server(config)
+        asyncio.run(_serve(server, made, app.state.watchers, options))
     return 0
 
 
@@ -95,13 +96,17 @@ def _refuse_taken(host: str, port: int) -> None:
         ) from error
 
 
-async def _serve(server: "uvicorn.Server", watchers: "Watchers", progress_port: int) -> None:
+async def _serve(
+    server: "uvicorn.Server", made: "Parts", watchers: "Watchers", options: argparse.Namespace
+) -> None:
     """API and progress port, until a signal ends them."""
-    from infrastructure.progress import serving
+    from infrastructure.progress import Doorkeeper, serving
 
     async with AsyncExitStack() as stack:
-        if progress_port:
-            await stack.enter_async_context(serving(watchers, port=progress_port))
+        if options.progress_port:
+            door = Doorkeeper.of(made.state, made.artifacts)
+            port = serving(watchers, door, options.host, options.progress_port)
+            await stack.enter_async_context(port)
         await server.serve()
 
 
