@@ -184,7 +184,7 @@ def test_without_checkpoints_nothing_is_reused_and_nothing_is_left(
     assert len(analyse(video, tmp_path / "out", values).ran) > 0
     assert analyse(video, tmp_path / "out", values).reused == set()
     left = [path for path in (tmp_path / "out" / ".footanalytics").rglob("*") if path.is_file()]
-    assert {path.name for path in left} == {"lock", "published.json"}
+    assert {path.name for path in left} == {"lock", "published.json", "finished.json"}
 
 
 def test_a_subset_of_the_stages_runs_by_itself(video: Path, tmp_path: Path) -> None:

@@ -377,12 +377,13 @@ def test_a_failure_names_the_cell_and_a_retry_goes_on_from_there(
     links = record["links"]
     assert service.worker.take("cpu")
     path.rename(path.with_suffix(".away"))
+    path.write_bytes(b"another film")
     service.work()
     status = service.get(links["status"]).json()
     decoding = status["stages"][0]
     assert (status["state"], decoding["state"]) == ("failed", "failed")
     assert path.name in decoding["error"]
-    assert decoding["segments"][0]["attempts"] == 1  # a missing file is not tried again by itself
+    assert decoding["segments"][0]["attempts"] == 1  # a changed file is not tried again by itself
     path.with_suffix(".away").rename(path)
     assert service.http.post(links["retry"]).json()["attempt"] == 1
     service.work()

@@ -133,6 +133,7 @@ REFUSED = {
 }
 GROWS = "FILE: is still being written; wait until the recording or the copy has ended"
 CHANGED = "FILE: changed since the match was planned; submit it again"
+GONE = "FILE: not there any more, or not on this machine"
 OTHER_SIZE = "FILE: has frames of 96x54 but OTHER of 160x120; scale one so that all parts agree"
 
 
@@ -149,7 +150,7 @@ def test_the_page_shows_what_is_said_and_nothing_else() -> None:
     """docs/formats.md: each line of its blocks of text."""
     blocks = FORMATS_PAGE.read_text(encoding="utf-8").split("```text\n")[1:]
     shown = [line for block in blocks for line in block.split("```")[0].splitlines()]
-    assert sorted(shown) == sorted({*REFUSED.values(), GROWS, CHANGED, OTHER_SIZE})
+    assert sorted(shown) == sorted({*REFUSED.values(), GROWS, CHANGED, GONE, OTHER_SIZE})
 
 
 @pytest.mark.skipif(
@@ -243,7 +244,8 @@ def test_a_file_that_changed_since_it_was_planned_is_refused(
     for use in (lambda: list(source.frames(segment)), lambda: source.extract_audio(tmp_path / "a")):
         with pytest.raises(InputError) as caught:
             use()
-        assert str(caught.value).replace(str(path), "FILE") == CHANGED
+        expected = GONE if how == "gone" else CHANGED
+        assert str(caught.value).replace(str(path), "FILE") == expected
 
 
 def test_a_file_that_was_only_read_is_the_same_file(video: Path) -> None:

@@ -138,7 +138,8 @@ def _is_harmless(data: NDArray[np.uint8]) -> bool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             width, height = Image.open(io.BytesIO(data.tobytes()), formats=_FORMATS).size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, ImportError, Image.DecompressionBombError):
+        # the import is that of a reader which Ultralytics puts in Pillow's place
         return False
     return int(width) * int(height) <= MAX_PIXELS
 
