@@ -830,10 +830,20 @@ def test_the_command_results_fetches_every_file(
     fetched = {
         path.relative_to(tmp_path / "out").as_posix(): path.stat().st_size
         for path in (tmp_path / "out").rglob("*")
-        if path.is_file()
+        if path.is_file() and ".footanalytics" not in path.parts
     }
     assert fetched == {entry["name"]: entry["size"] for entry in listed}
     assert "exports/second_spectrum_metadata.json" in fetched or "summary.json" in fetched
+
+
+def test_results_of_two_matches_do_not_share_a_folder(
+    service: Served, match: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ball.parquet").touch()
+    assert _run(service, "results", match, "--out", str(tmp_path)) == 1
+    assert capsys.readouterr().err.endswith("holds something else: choose another --out\n")
+    assert _run(service, "results", match, "--out", str(tmp_path / "own")) == 0
+    assert _run(service, "results", match, "--out", str(tmp_path / "own")) == 0  # once more
 
 
 @pytest.mark.parametrize(
