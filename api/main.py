@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from anyio import CapacityLimiter
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi_offline import FastAPIOffline
 from starlette.types import Scope
 
 from api.problems import handle_errors
@@ -29,7 +30,7 @@ from api.routes.limits import BODY_BYTES, BODY_PATIENCE_S, BodyLimit
 from api.routes.parts import UPLOAD_BYTES, Dependency, Parts
 from api.schemas.documented import document
 from api.security import audit
-from api.security.gate import Gate
+from api.security.gate import PAGE_FILES, Gate
 from api.security.guard import Guard, Rules
 from api.security.origins import CrossOrigin
 from domain.errors import FootAnalyticsError, ResourceError, StateLostError
@@ -85,8 +86,12 @@ def create_app(parts: Parts | None = None) -> FastAPI:
             finally:
                 await app.state.guard.close()
 
-    app = FastAPI(
-        title="FootAnalytics", version=health.code_version(), lifespan=lifespan, redoc_url=None
+    app = FastAPIOffline(  # the page /docs brings its own script and style: no other host is asked
+        title="FootAnalytics",
+        version=health.code_version(),
+        lifespan=lifespan,
+        redoc_url=None,
+        static_url=PAGE_FILES,
     )
     for router in _ROUTERS:
         app.include_router(router)

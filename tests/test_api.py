@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -786,6 +787,16 @@ def test_real_answers_fit_their_schemas(
                     checked.add((path, answer.status_code))
     good = {path for path, status in checked if status == 200}
     assert len(good) >= 11  # every GET that answers with JSON
+
+
+def test_the_page_that_tries_requests_asks_no_other_host(service: Served) -> None:
+    # on a machine without the internet it would stay white
+    page = service.http.get("/docs").text
+    places = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(places) >= 2
+    for place in places:
+        assert place.startswith("/")
+        assert service.http.get(place).status_code == 200
 
 
 def test_the_page_of_the_reference_is_the_document() -> None:

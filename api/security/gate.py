@@ -10,7 +10,14 @@ from api.security import audit, origins
 from api.security.callers import Caller, address_of, headers_of
 from api.security.guard import Guard, RefusedError
 
-OPEN = frozenset({"/health", "/health/live", "/health/ready", "/docs", "/openapi.json"})
+PAGE_FILES = "/docs/files"
+OPEN = frozenset(
+    {
+        *("/health", "/health/live", "/health/ready", "/docs", "/openapi.json"),
+        *(f"{PAGE_FILES}/{name}" for name in ("swagger-ui-bundle.js", "swagger-ui.css")),
+        f"{PAGE_FILES}/favicon.png",
+    }
+)
 """What anybody may see: an orchestrator has no key, and the documents are no secret."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _BRINGS_WORK = frozenset({"/api/v1/process-video", "/api/v1/upload"})
