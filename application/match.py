@@ -66,7 +66,6 @@ class OpenMatch:
     passes: Passes
     reuse: bool = True
     """Whether what earlier runs left may be taken."""
-    able: Collection[str] = ()
     told: Collection[str] = frozenset()
 
     @property

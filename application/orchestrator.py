@@ -57,7 +57,7 @@ class Orchestrator:
             self._state.expire(retry.MAX_LOSSES, "")  # wakes what was put off
 
     def _claim(self, queue: Queue) -> Lease | None:
-        return self._state.claim(queue, self._match.able, "local", LEASE_S)
+        return self._state.claim(queue, (), "local", LEASE_S)
 
     def _begin(self, lease: Lease) -> None:
         """Hand a pass to the executor, or take it as it is where all of it is known."""

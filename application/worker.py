@@ -11,7 +11,7 @@ from application.hold import Hold, Renewer
 from application.instruments import NONE, Instruments
 from application.ledger import Ledger
 from application.match import Matches, OpenMatch
-from application.ports import Checkpoint, Observer
+from application.ports import Checkpoint
 from application.progress import FrameReports
 from application.state import ADMISSION, Lease, Priority, Progress, StateStore
 from application.task import Task, as_ours, one_line
@@ -55,7 +55,6 @@ class Worker:
         ability: Ability,
         renewer: Renewer,
         invite: Invite,
-        observer: Observer,
         instruments: Instruments = NONE,
     ) -> None:
         self._state = state
@@ -65,7 +64,6 @@ class Worker:
         self._ability = ability
         self._renewer = renewer
         self._invite = invite
-        self._observer = observer
         self._instruments = instruments
         self._told: set[tuple[object, ...]] = set()
 
@@ -160,7 +158,7 @@ class Worker:
 
         def on_frames(count: int) -> None:
             hold.check()
-            self._observer.frames_seen(segment, count)
+            self._instruments.frames_seen(segment, count)
             reports.add(count)
 
         names = [cell.stage for cell in task.missing]
@@ -171,7 +169,7 @@ class Worker:
         while True:
             hold.check()
             try:
-                return task.commit(kept, self._observer)
+                return task.commit(kept, self._instruments)
             except StateLostError:
                 raise
             except ResourceError as error:

@@ -149,7 +149,6 @@ def _worker(parts: Parts, able: tuple[str, ...]) -> Worker:
         Ability("me", able),
         Renewer(state, 30.0, 600.0, lambda _: None, lambda: False),
         _nobody,
-        Silent(),
     )
 
 

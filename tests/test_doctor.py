@@ -180,7 +180,9 @@ class TestEnvFile:
         assert "AWS_PROFILE" not in os.environ  # AWS takes an empty one for a name
 
     def test_no_file_is_no_error(self) -> None:
+        before = dict(os.environ)
         adopt_env_file()
+        assert dict(os.environ) == before
 
     def test_a_wrong_value_there_is_a_finding(self, doctor: Doctor, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text("REDIS_URL=redis://localhost\nLEASE_SECONDS=soon\n")

@@ -21,7 +21,7 @@ from application.frame_pass import PassRunner
 from application.hold import Renewer
 from application.ledger import Ledger
 from application.match import OpenMatch, PlanDocument
-from application.ports import Artifact, ArtifactStore, Silent
+from application.ports import Artifact, ArtifactStore
 from application.reconciler import Reconciler
 from application.service import Service
 from application.stage import (
@@ -168,9 +168,7 @@ class ToyCluster:
         renewer = Renewer(self.state, self.lease_s, 1e9, lambda _: None, lambda: self.stopping)
         admitter = Admitter(self.state, self.artifacts, self.ledger, self.plan, self.patience)
         ability = Ability(name, able, self.lease_s)
-        return Worker(
-            self.state, self.ledger, self, admitter, ability, renewer, self._invite, Silent()
-        )
+        return Worker(self.state, self.ledger, self, admitter, ability, renewer, self._invite)
 
     def run(self, worker: Worker | None = None) -> None:
         """Take jobs until none is left."""

@@ -48,7 +48,6 @@ class TracedToys:
             Renewer(self.state, 30.0, 1e9, lambda _: None, lambda: False, self.telemetry),
             lambda *_: None,
             self.telemetry,
-            self.telemetry,
         )
         while self.state.pipelines(state=PipelineState.RUNNING) or self.state.pipelines(
             state=PipelineState.QUEUED

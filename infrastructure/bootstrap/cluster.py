@@ -141,7 +141,6 @@ def worker_hands(
         ),
         invitations.send,
         watched,
-        watched,
     )
     record = WorkerRecord(holder, tuple(queues), able)
     return Hands(

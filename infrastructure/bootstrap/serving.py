@@ -153,7 +153,6 @@ class _Wired:
             Renewer(self.state, lease_s, limit_s, lambda _: None, stopping, watched),
             self.bell.ring,
             watched,
-            watched,
         )
 
     def heart(self) -> Heart:
