@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from domain.errors import InputError, TableError
 from domain.tables import ROLES
-from evaluation.labels import (
+from evaluation.scores import Scores
+from evaluation.yolo_labels import (
     CLASS_NAMES,
     LabelledImage,
     labelled_images,
@@ -25,7 +26,6 @@ from evaluation.labels import (
     read_boxes,
     read_image,
 )
-from evaluation.scores import Scores
 
 MAX_DETECTIONS = 1000
 _RECORD = dict[str, Any]

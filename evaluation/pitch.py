@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from domain.errors import TableError
 from domain.pitch import Pitch, project
-from evaluation.labels import labelled_images, read_image, read_points
 from evaluation.scores import Scores, percentile
+from evaluation.yolo_labels import labelled_images, read_image, read_points
 
 Homography = NDArray[np.float64]
 Calibrate = Callable[[NDArray[np.uint8]], Homography | None]

@@ -24,7 +24,6 @@ from evaluation.detection import Detections, score_detection
 from evaluation.event_matching import count_times, pair_times, time_error_s
 from evaluation.events import fit_offset, score_events
 from evaluation.formations import Window, score_formations
-from evaluation.labels import labelled_images, read_boxes, read_points
 from evaluation.match import score_match
 from evaluation.movement import frame_seconds
 from evaluation.pitch import score_pitch, true_camera
@@ -36,6 +35,7 @@ from evaluation.tracking import (
     people_of,
     score_tracking,
 )
+from evaluation.yolo_labels import labelled_images, read_boxes, read_points
 
 REAL = Path(
     os.environ.get(
