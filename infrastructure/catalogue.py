@@ -21,7 +21,7 @@ def chosen(configuration: ProcessingConfiguration) -> Mapping[str, type[BaseStag
     Raises:
         ConfigurationError: there is no stage of a name.
     """
-    return {name: load(name) for name in _names(configuration)}
+    return _runnable({name: load(name) for name in _names(configuration)})
 
 
 def known() -> tuple[str, ...]:
@@ -45,7 +45,7 @@ def options_of(stage: type[BaseStage], configuration: ProcessingConfiguration) -
 
 
 def _names(configuration: ProcessingConfiguration) -> Sequence[str]:
-    """The configured stages' names; those of other packages come just before the export."""
+    """The configured stages' names, those of other packages just before the export."""
     named = {*configuration.stages, *(configuration.stage_configs.model_extra or {})}
     outside = _outside() if named - set(STAGES) else {}
     if unknown := sorted(named - set(STAGES) - set(outside)):
@@ -53,6 +53,28 @@ def _names(configuration: ProcessingConfiguration) -> Sequence[str]:
         raise ConfigurationError(f"stages: unknown stage {', '.join(unknown)}; legal are {legal}")
     order = (*STAGES[:-1], *outside, STAGES[-1])
     return [name for name in order if name in configuration.stages]
+
+
+def _runnable(stages: Mapping[str, type[BaseStage]]) -> Mapping[str, type[BaseStage]]:
+    """The same stages, each as early as given but after those that make what it reads.
+
+    So a stage of another package may stand in for one of ours. Where nothing can go next, because
+    stages wait for each other, the given order stays, and the plan says what is missing.
+    """
+    waiting = dict(stages)
+    ordered: dict[str, type[BaseStage]] = {}
+    while waiting:
+        unmade = {table for stage in waiting.values() for table in stage.produces}
+        name = next((name for name in waiting if not _needed(waiting[name]) & unmade), "")
+        name = name or next(iter(waiting))
+        ordered[name] = waiting.pop(name)
+    return ordered
+
+
+def _needed(stage: type[BaseStage]) -> set[str]:
+    """The tables that it reads and does not make itself."""
+    read = (stage.requires, stage.optional, stage.concludes_with, stage.optional_at_end)
+    return {table for names in read for table in names} - set(stage.produces)
 
 
 def _outside() -> Mapping[str, EntryPoint]:

@@ -1,6 +1,7 @@
 """What every stage must keep: its declarations, and equal rows however its input is cut."""
 
 from collections.abc import Mapping
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from application import records
 from application.stage import (
     BaseStage,
+    FramePass,
     FrameStage,
     GPUStage,
     MatchFacts,
@@ -18,7 +20,7 @@ from application.stage import (
 )
 from domain.configuration import STAGES, ProcessingConfiguration, StageOptions
 from domain.tables import PUBLIC_TABLES, SCHEMAS
-from infrastructure.catalogue import load, options_of
+from infrastructure.catalogue import ENTRY_POINT_GROUP, chosen, load, options_of
 from infrastructure.storage.folder import FolderArtifactStore
 from tests.matches import analyse, render_match
 from tests.timeline_runs import assert_cut_invariant
@@ -47,6 +49,33 @@ def test_every_table_has_one_producer_that_comes_before_its_readers() -> None:
         producers |= dict.fromkeys(stage.produces, name)
     assert set(producers) == set(SCHEMAS)
     assert set(PUBLIC_TABLES) <= set(producers)
+
+
+class OwnDetectionStage(FrameStage[StageOptions]):
+    """A detector of another package."""
+
+    name = "own_detection"
+    version = 1
+    produces = ("detections",)
+
+    def begin(self) -> FramePass:
+        raise AssertionError("it is only planned here")
+
+
+def test_a_stage_of_another_package_may_stand_in_for_one_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has no place in our order: it comes before what reads its table."""
+    point = EntryPoint("own_detection", f"{__name__}:OwnDetectionStage", ENTRY_POINT_GROUP)
+    monkeypatch.setattr("infrastructure.catalogue.entry_points", lambda group: [point])  # noqa: ARG005
+    stages = ["own_detection", *(name for name in STAGES if name != "player_detection")]
+    order = list(
+        chosen(ProcessingConfiguration.parse({"video_path": ["match.mp4"], "stages": stages}))
+    )
+    assert sorted(order) == sorted(stages)
+    assert order.index("own_detection") < order.index("player_tracking")
+    ours = [name for name in order if name != "own_detection"]
+    assert ours == [name for name in STAGES if name in ours]
 
 
 def test_a_stages_options_are_part_of_the_configuration() -> None:
