@@ -8,6 +8,7 @@ from simulation.options import (
     seed_use,
 )
 from simulation.rendering import render
+from simulation.stills import write_stills
 from simulation.storage import write
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "seed_use",
     "simulate",
     "write",
+    "write_stills",
 ]

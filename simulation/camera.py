@@ -50,6 +50,10 @@ class CameraPath:
         shift = -np.einsum("nij,nj->ni", rotation, self.position)
         return np.asarray(inner @ np.concatenate([rotation, shift[:, :, None]], axis=2))
 
+    def pixels(self, frame: int, points: Floats) -> tuple[Floats, Floats]:
+        """Where points (..., 3) in metres are seen at `frame`: pixels and depths in metres."""
+        return project(self.matrices()[frame], points)
+
     def homographies(self) -> Floats:
         """Homographies (n, 3, 3) from pixels to the pitch's ground, h33 = 1."""
         inverse = np.linalg.inv(self.matrices()[:, :, [0, 1, 3]])

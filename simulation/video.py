@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import av
 import av.error
 import cv2
+import numpy as np
 
 from domain.errors import ResourceError
 from simulation.arrays import Pixels
@@ -46,6 +48,19 @@ def write_video(
     finally:
         unfinished.unlink(missing_ok=True)
     return path
+
+
+def through_encoder(
+    frames: Iterable[Pixels], rate: Fraction, size: tuple[int, int]
+) -> list[Pixels]:
+    """The frames as they come back from the video that `write_video` would write."""
+    video = BytesIO()
+    with av.open(video, "w", format="mp4") as container:
+        _encode(container, frames, 0, rate, size, None)
+    video.seek(0)
+    with av.open(video) as container:
+        shown = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+    return [np.asarray(image, dtype=np.uint8) for image in shown]
 
 
 def _encode(

@@ -17,12 +17,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--camera", default="main", help="main (default), wide or behind_goal")
     parser.add_argument("--no-video", action="store_true", help="write the truth tables only")
+    parser.add_argument(
+        "--stills",
+        type=int,
+        metavar="N",
+        help="write N labelled frames (players/ and pitch/, as `train` reads) and nothing else",
+    )
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from simulation import SimulationOptions, simulate, write
+    from simulation import SimulationOptions, simulate, write, write_stills
 
     width, height = _size(options.size)
     print(f"playing {options.seconds:g} s of football", file=sys.stderr)
@@ -36,6 +42,10 @@ def run(options: argparse.Namespace) -> int:
             camera=options.camera,
         )
     )
+    if options.stills is not None:
+        stills = write_stills(match, options.out, options.stills, progress=Ticker("stills"))
+        print(f"{len(stills)} labelled frames: {options.out}")
+        return 0
     folder = write(match, options.out, video=not options.no_video, progress=Ticker("rendering"))
     files = sorted(path.name for path in folder.iterdir() if path.is_file())
     if options.json:
