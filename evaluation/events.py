@@ -16,7 +16,7 @@ from domain import tables
 from domain.errors import InputError
 from evaluation.collected import CollectedEvents, Tracking, frame_rate, load_events, load_tracking
 from evaluation.event_matching import TOLERANCES_S, count_times, time_error_s
-from evaluation.match import final_events
+from evaluation.match_events import final_events
 from evaluation.match_tables import column, columns
 from evaluation.scores import Scores, finite
 

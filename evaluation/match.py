@@ -1,18 +1,21 @@
 """One analysed match against its truth: every measure, from two folders of tables."""
 
+import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from domain.errors import InputError
+from evaluation.across_cuts import score_across_cuts
 from evaluation.ball import ball_in, score_ball
-from evaluation.calibration import score_calibration
-from evaluation.event_matching import score_types
+from evaluation.calibration import View, score_calibration
 from evaluation.formations import score_formations, windows_of
+from evaluation.found import Found, find_people
+from evaluation.invented import score_invented
+from evaluation.match_events import events_of, final_events, score_match_events
 from evaluation.match_tables import (
     MatchTables,
     column,
@@ -23,16 +26,10 @@ from evaluation.match_tables import (
 )
 from evaluation.movement import ball_sigma_coverage, frame_seconds, score_movement
 from evaluation.scores import Scores, named, share
-from evaluation.teams import SIDES, Labels, is_swapped, labels_of, score_teams, swap_sides
-from evaluation.tracking import (
-    Pairs,
-    People,
-    box_overlap,
-    closeness,
-    pair_people,
-    people_of,
-    score_tracking,
-)
+from evaluation.structure import Structure, score_structure, structure_of
+from evaluation.teams import SIDES, score_teams
+from evaluation.totals import score_totals
+from evaluation.tracking import box_overlap, closeness, score_tracking
 
 
 def score_match(
@@ -44,14 +41,15 @@ def score_match(
 ) -> Scores:
     """Score the tables of `result_dir` against those of `truth_dir`.
 
-    Frames are matched by number; those that both sides answer for are scored. A table that truth
-    lacks leaves its scores None.
+    Frames are matched by number; those that both sides answer for are scored, and of these the
+    ones that truth calls live and wide. A table that truth lacks leaves its scores None.
 
     Args:
         teams_configured: the result was told which team is home; else home and away are named as
             they agree best with truth.
         image_size: width and height of the video in pixels, over which calibration is compared;
-            without it, the part of the image in which truth observed people.
+            without it what truth.json tells, else the part of the image in which truth observed
+            people.
 
     Returns:
         A flat mapping; docs/notes/evaluation.md says what each key measures.
@@ -61,83 +59,71 @@ def score_match(
             two have no frame in common.
     """
     truth, result = load_pair(truth_dir, result_dir)
-    frames = scored_frames(truth, result)
-    scene = _Scene(truth, result, frames)
-    people, swapped = _score_people(scene, teams_configured=teams_configured)
+    scene = _Scene(truth, result, scored_frames(truth, result))
+    whole = _Scene(truth, truth, scored_frames(truth, truth))
+    found = find_people(truth, result, scene.frames, teams_configured=teams_configured)
     return {
-        "frames": len(frames),
-        "frames_share": share(len(frames), len(scored_frames(truth, truth))),
-        **people,
+        "frames": len(scene.frames),
+        "frames_share": share(len(scene.frames), len(whole.frames)),
+        "frames_measurable_share": share(len(scene.frames), len(scene.shown)),
+        **_score_people(scene, found),
         **_score_ball(scene),
-        **_score_calibration(scene, image_size),
-        **_score_events(scene),
-        **_score_formations(scene, swapped=swapped),
+        **_score_calibration(scene, image_size or _told_size(truth_dir)),
+        **_score_events(scene, found),
+        **_score_formations(scene, swapped=found.swapped),
+        **score_totals(
+            truth["metrics"], result["metrics"], found.true_names, swapped=found.swapped
+        ),
+        **_score_shown(scene, found),
     }
-
-
-def final_events(table: pa.Table, where: str) -> pa.Table:
-    """The events that are final; provisional ones are superseded and never scored.
-
-    Raises:
-        InputError: there are events, and all are provisional.
-    """
-    final = table.filter(pc.invert(table["provisional"]))
-    if len(table) and not len(final):
-        raise InputError(
-            f"{where}: all {len(table)} events are provisional: finish the match first"
-        )
-    return final
 
 
 @dataclass(frozen=True)
 class _Scene:
-    """Both sides and the frames that are scored (n, ascending)."""
+    """Both sides and the frames (n, ascending) that both answer for."""
 
     truth: MatchTables
     result: MatchTables
-    frames: NDArray[np.int64]
+    shown: NDArray[np.int64]
+
+    @cached_property
+    def structure(self) -> Structure:
+        """What truth says of the frames; without rows where it has no such table."""
+        return structure_of(self.truth["frames"], self._told)
+
+    @cached_property
+    def answered_structure(self) -> Structure:
+        """What the result says of the same frames."""
+        return structure_of(self.result["frames"], self._told)
+
+    @cached_property
+    def frames(self) -> NDArray[np.int64]:
+        """The frames that are measurable, on which everything but structure is scored."""
+        told = self.structure.measurable
+        return self.shown[told] if len(self._told) else self.shown
 
     @property
+    def _told(self) -> NDArray[np.int64]:
+        """The frames of which truth says what they show."""
+        return self.shown if "frames" in self.truth else self.shown[:0]
+
+    @cached_property
     def times_s(self) -> NDArray[np.float64]:
         return frame_times(self.truth, self.frames)
 
 
-def _score_people(scene: _Scene, *, teams_configured: bool) -> tuple[Scores, bool]:
-    """Scores of tracks and identities, and whether home and away change names."""
-    truth = people_of(scene.truth["tracks"], scene.frames)
-    result = people_of(scene.result["tracks"], scene.frames)
-    named_people = labels_of(scene.truth["identities"], truth.track)
-    wanted = _wanted(truth, named_people, known="identities" in scene.truth)
+def _score_people(scene: _Scene, found: Found) -> Scores:
+    """Scores of tracks and identities."""
+    truth, result, pairs = found.truth, found.result, found.pairs
     seen = result.where(result.observed)
-    pairs = _pairs(truth, result)
-    labels = labels_of(scene.result["identities"], result.track[pairs.result])
-    paired = Labels(named_people.team[pairs.truth], named_people.role[pairs.truth])
-    swapped = not teams_configured and is_swapped(paired.team, labels.team)
-    if swapped:
-        labels = Labels(swap_sides(labels.team), labels.role)
     seconds = frame_seconds(scene.frames, scene.times_s, truth.frame[pairs.truth])
-    scores = {
-        **score_tracking(truth, seen, wanted, box_overlap, "xyxy"),
-        **named("", score_tracking(truth, result, wanted, closeness, "xy"), "_metres"),
-        **score_teams(paired, labels, truth.track[pairs.truth]),
+    in_metres = score_tracking(truth, result, found.wanted, closeness, "xy")
+    return {
+        **score_tracking(truth, seen, found.wanted, box_overlap, "xyxy"),
+        **named("", in_metres, "_metres"),
+        **score_teams(found.person_labels, found.answer_labels, truth.track[pairs.truth]),
         **score_movement(truth, result, pairs, seconds),
     }
-    return scores, swapped
-
-
-def _wanted(truth: People, labels: Labels, *, known: bool) -> NDArray[np.bool_]:
-    """The rows that a tracker must find: players in sight; everybody in sight if unnamed."""
-    players = np.isin(labels.team, SIDES) if known else np.ones(len(truth), dtype=bool)
-    return np.asarray(truth.observed & players)
-
-
-def _pairs(truth: People, result: People) -> Pairs:
-    """Rows that show the same person, by boxes where both sides have them, else by metres."""
-    seen = np.flatnonzero(result.observed)
-    if np.isnan(truth.xyxy).all() or np.isnan(result.xyxy[seen]).all():
-        return pair_people(truth, result, closeness, "xy")
-    pairs = pair_people(truth, result.where(seen), box_overlap, "xyxy")
-    return Pairs(pairs.truth, seen[pairs.result])
 
 
 def _score_ball(scene: _Scene) -> Scores:
@@ -147,12 +133,10 @@ def _score_ball(scene: _Scene) -> Scores:
 
 
 def _score_calibration(scene: _Scene, image_size: tuple[int, int] | None) -> Scores:
-    view = _observed_part(scene.truth)
-    if image_size:
-        view = (0.0, 0.0, float(image_size[0]), float(image_size[1]))
-    return score_calibration(
-        scene.truth["calibration"], scene.result["calibration"], scene.frames, view
-    )
+    view = View.of_size(*image_size) if image_size else View(_observed_part(scene.truth), None)
+    no_pitch = scene.structure.frame[scene.structure.view != "wide"]
+    tables = scene.truth["calibration"], scene.result["calibration"]
+    return score_calibration(*tables, scene.frames, view, no_pitch)
 
 
 def _observed_part(truth: MatchTables) -> tuple[float, float, float, float]:
@@ -165,6 +149,15 @@ def _observed_part(truth: MatchTables) -> tuple[float, float, float, float]:
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
+def _told_size(folder: Path) -> tuple[int, int] | None:
+    """Width and height in pixels, where a simulated match's truth.json tells them."""
+    try:
+        about = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+        return int(about["width"]), int(about["height"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _score_formations(scene: _Scene, *, swapped: bool) -> Scores:
     truth = windows_of(scene.truth["formations"])
     times = scene.times_s[~np.isnan(scene.times_s)]
@@ -173,17 +166,33 @@ def _score_formations(scene: _Scene, *, swapped: bool) -> Scores:
     return score_formations(truth, windows_of(scene.result["formations"], swapped=swapped))
 
 
-def _score_events(scene: _Scene) -> Scores:
-    sides = [_times_by_type(side, scene.frames) for side in (scene.truth, scene.result)]
-    return score_types(*sides)
+def _score_events(scene: _Scene, found: Found) -> Scores:
+    frames = scene.shown, scene.frames
+    answers = _final(scene.result)
+    return score_match_events(
+        events_of(_final(scene.truth), *frames),
+        events_of(answers, *frames, found.true_names, swapped=found.swapped),
+    )
 
 
-def _times_by_type(side: MatchTables, frames: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    """Start times in seconds of the final events between the first and the last scored frame."""
-    events = final_events(side["match_events"], str(side.folder / "match_events.parquet"))
-    kinds, start = column(events, "type"), column(events, "start_frame")
-    inside = np.ones(len(start), dtype=bool)
-    if len(frames):
-        inside = (start >= frames[0]) & (start <= frames[-1])
-    seconds = column(events, "start_s").astype(np.float64)
-    return {str(kind): seconds[inside & (kinds == kind)] for kind in np.unique(kinds[inside])}
+def _final(side: MatchTables) -> pa.Table:
+    return final_events(side["match_events"], str(side.folder / "match_events.parquet"))
+
+
+def _score_shown(scene: _Scene, found: Found) -> Scores:
+    """Scores of what the picture shows, and of what the result makes of it."""
+    truth = scene.structure
+    players = np.isin(found.person_labels.team, SIDES) & (found.person != "")
+    frame = found.truth.frame[found.pairs.truth[players]]
+    # without structure there is one stretch, and no cut to compare across
+    stretch = (
+        truth.stretches[np.searchsorted(truth.frame, frame)] if len(truth.frame) else frame * 0
+    )
+    result = {name: scene.result[name] for name in ("tracks", "ball")}
+    return {
+        **score_structure(truth, scene.answered_structure),
+        **score_across_cuts(stretch, found.person[players], found.answer[players]),
+        **score_invented(
+            {**result, "match_events": _final(scene.result)}, truth.frame[~truth.measurable]
+        ),
+    }

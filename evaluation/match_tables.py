@@ -1,6 +1,6 @@
 """The tables of a match as they lie in a folder, checked before anything is scored."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ SCORED_TABLES = (
     "match_events",
     "formations",
 )
+OPTIONAL_TABLES = ("metrics",)
+"""Scored where both sides have them: a result without them is a run of fewer stages."""
+
 _UNIQUE: Mapping[str, tuple[str, ...]] = {
     "frames": ("frame",),
     "calibration": ("frame",),
@@ -35,14 +38,20 @@ _TIMED = ("frames", "tracks", "ball")
 
 
 @dataclass(frozen=True)
-class MatchTables:
+class MatchTables(Mapping[str, pa.Table]):
     """Tables of one folder by name; those that are not there are left out."""
 
     folder: Path
     tables: Mapping[str, pa.Table]
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self.tables
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tables)
+
+    def __len__(self) -> int:
+        return len(self.tables)
 
     def __getitem__(self, name: str) -> pa.Table:
         """The table `name`, without rows where the folder has none."""
@@ -56,13 +65,20 @@ def load_pair(truth_dir: Path, result_dir: Path) -> tuple[MatchTables, MatchTabl
         InputError: a folder or a table is missing, truth has no rows to score, a table breaks its
             schema, or an id is repeated.
     """
-    truth = _load(truth_dir, [name for name in SCORED_TABLES if _path(truth_dir, name).is_file()])
+    names = [*SCORED_TABLES, *OPTIONAL_TABLES]
+    truth = _load(truth_dir, [name for name in names if _path(truth_dir, name).is_file()])
     if not any(len(table) for table in truth.tables.values()):
         raise InputError(f"{truth_dir}: no truth to score: expected rows in TABLE.parquet files")
     for name in _FRAMEWISE:
         if name in truth and not len(truth[name]):
             raise InputError(f"{_path(truth_dir, name)} is empty: expected a row for each frame")
-    return truth, _load(result_dir, list(truth.tables))
+    wanted = [
+        name
+        for name in truth.tables
+        if name not in OPTIONAL_TABLES or _path(result_dir, name).is_file()
+    ]
+    result = _load(result_dir, wanted)
+    return truth, result
 
 
 def column(table: pa.Table, name: str) -> NDArray[Any]:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from domain.errors import TableError
 from domain.pitch import Pitch, project
-from evaluation.scores import Scores, percentile
-from evaluation.yolo_labels import labelled_images, read_image, read_points
+from evaluation.scores import Scores, percentile, share
+from evaluation.yolo_labels import images_in, labelled_images, read_image, read_points
 
 Homography = NDArray[np.float64]
 Calibrate = Callable[[NDArray[np.uint8]], Homography | None]
@@ -80,6 +80,25 @@ def score_pitch(
     return tally.scores()
 
 
+def score_non_pitch(images_dir: Path, calibrate: Calibrate) -> Scores:
+    """Count the pictures without a pitch, a folder of them, for which `calibrate` claims a camera.
+
+    Returns:
+        `images`, `false_answers`, `false_answer_share`.
+
+    Raises:
+        InputError: the folder or an image in it is missing or malformed.
+        TableError: an answer is not a finite (3, 3) array.
+    """
+    paths = images_in(images_dir)
+    false = sum(_checked(calibrate(read_image(path))) is not None for path in paths)
+    return {
+        "images": len(paths),
+        "false_answers": false,
+        "false_answer_share": share(false, len(paths)),
+    }
+
+
 def true_camera(points: NDArray[np.float64], size: tuple[int, int]) -> TrueCamera | None:
     """Fit a homography to labelled points (RANSAC, then least squares over the inliers).
 
@@ -131,7 +150,12 @@ def misplacement_m(
     truth: Homography, answer: Homography, pixels: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Distance in metres (n,) between where two homographies put pixels (n, 2), at most 150 m."""
-    distance = np.linalg.norm(project(truth, pixels) - project(answer, pixels), axis=1)
+    return apart_m(project(truth, pixels), project(answer, pixels))
+
+
+def apart_m(truth: NDArray[np.float64], answer: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance in metres (n,) between places (n, 2), at most 150 m; an unknown one is 150 m off."""
+    distance = np.linalg.norm(truth - answer, axis=1)
     return np.asarray(np.minimum(np.nan_to_num(distance, nan=MAX_ERROR_M), MAX_ERROR_M))
 
 

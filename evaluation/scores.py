@@ -58,6 +58,15 @@ class Counts:
         """2 hits / (2 hits + false + missed); None when neither side has anything."""
         return share(2 * self.hits, 2 * self.hits + self.false + self.missed)
 
+    def rates(self) -> Scores:
+        """`precision`, `recall` and `f1`."""
+        return {"precision": self.precision, "recall": self.recall, "f1": self.f1}
+
+
+def no_rates() -> Scores:
+    """`precision`, `recall` and `f1` where there is nothing to score."""
+    return dict.fromkeys(("precision", "recall", "f1"))
+
 
 def named(prefix: str, scores: Mapping[str, Any], suffix: str = "") -> Scores:
     """The same scores under longer names."""

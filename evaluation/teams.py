@@ -47,26 +47,37 @@ def score_teams(truth: Labels, result: Labels, track: NDArray[np.int64]) -> Scor
     """Accuracy over rows that show the same person, home and away already agreed.
 
     `team_accuracy` and `role_accuracy` are over rows whose answer is not "unknown", which are
-    counted by `team_unknown_share`; `team_accuracy_per_player` is over truth's people, each by the
-    answer that most of its rows give.
+    counted by `team_unknown_share` and `role_unknown_share`; `..._per_player` is over truth's
+    people, each by the answer that most of its answered rows give, and `team_players` and
+    `role_players` count them.
 
     Args:
         track: (n,) truth's track of each row.
     """
-    counted = np.isin(truth.team, (*SIDES, "referee"))
-    answered = counted & (result.team != "unknown")
-    right = truth.team == result.team
-    role_known = (truth.role != "unknown") & (result.role != "unknown")
+    sides = np.isin(truth.team, (*SIDES, "referee"))
     return {
-        "team_accuracy": share(int(right[answered].sum()), int(answered.sum())),
-        "team_unknown_share": share(int((counted & ~answered).sum()), int(counted.sum())),
-        "team_rows": int(counted.sum()),
-        "team_accuracy_per_player": _by_majority(
-            truth.team[answered], result.team[answered], track[answered]
+        **_score("team", truth.team, result.team, track, sides),
+        **_score("role", truth.role, result.role, track, truth.role != "unknown"),
+    }
+
+
+def _score(
+    name: str,
+    truth: NDArray[np.str_],
+    result: NDArray[np.str_],
+    track: NDArray[np.int64],
+    counted: NDArray[np.bool_],
+) -> Scores:
+    answered = counted & (result != "unknown")
+    right = int((truth == result)[answered].sum())
+    return {
+        f"{name}_accuracy": share(right, int(answered.sum())),
+        f"{name}_unknown_share": share(int((counted & ~answered).sum()), int(counted.sum())),
+        f"{name}_rows": int(counted.sum()),
+        f"{name}_accuracy_per_player": _by_majority(
+            truth[answered], result[answered], track[answered]
         ),
-        "role_accuracy": share(
-            int((truth.role == result.role)[role_known].sum()), int(role_known.sum())
-        ),
+        f"{name}_players": len(np.unique(track[answered])),
     }
 
 

@@ -7,9 +7,9 @@ image, and on the pitch LocSim (Somers et al., SoccerNet Game State Reconstructi
 exp(ln(0.05) d^2 / tau^2) with tau = 5 m, so that 0.5 is reached at 2.4 m.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -108,12 +108,12 @@ def pair_people(truth: People, result: People, similarity: Similarity, where: st
     """
     true_place, found_place = getattr(truth, where), getattr(result, where)
     paired: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-    for true_rows, found_rows in _by_frame(truth, result):
+    for true_rows, found_rows in zip(*_by_frame(truth, result), strict=True):
         scores = similarity(true_place[true_rows], found_place[found_rows])
         scores[scores < MATCH_SIMILARITY] = 0
         i, j = linear_sum_assignment(scores, maximize=True)
         kept = scores[i, j] > 0
-        paired.append((true_rows[i[kept]], found_rows[j[kept]]))
+        paired.append((true_rows.start + i[kept], found_rows.start + j[kept]))
     empty = np.zeros(0, np.int64)
     return Pairs(
         truth=np.concatenate([empty, *(rows for rows, _ in paired)]),
@@ -155,18 +155,21 @@ def _identity_scores(data: dict[str, Any]) -> Scores:
 
 
 def _sequence(truth: People, result: People, similarity: Similarity, where: str) -> dict[str, Any]:
-    """The arrays that trackeval's metrics read, ids counted from 0; about 4 KB a frame."""
+    """The arrays that trackeval's metrics read, ids counted from 0.
+
+    Those of a frame are made when they are read: all similarities of a match of 90 minutes would
+    take a gigabyte.
+    """
     true_place, found_place = getattr(truth, where), getattr(result, where)
     true_ids, true_id = np.unique(truth.track, return_inverse=True)
     found_ids, found_id = np.unique(result.track, return_inverse=True)
-    rows = list(_by_frame(truth, result))
+    wanted, answered = _by_frame(truth, result)
     return {
-        "gt_ids": [true_id[true_rows] for true_rows, _ in rows],
-        "tracker_ids": [found_id[found_rows] for _, found_rows in rows],
-        "similarity_scores": [
-            similarity(true_place[true_rows], found_place[found_rows])
-            for true_rows, found_rows in rows
-        ],
+        "gt_ids": _PerFrame(len(wanted), lambda t: true_id[wanted[t]]),
+        "tracker_ids": _PerFrame(len(wanted), lambda t: found_id[answered[t]]),
+        "similarity_scores": _PerFrame(
+            len(wanted), lambda t: similarity(true_place[wanted[t]], found_place[answered[t]])
+        ),
         "num_gt_dets": len(truth),
         "num_tracker_dets": len(result),
         "num_gt_ids": len(true_ids),
@@ -174,13 +177,31 @@ def _sequence(truth: People, result: People, similarity: Similarity, where: str)
     }
 
 
-def _by_frame(truth: People, result: People) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+_T = TypeVar("_T")
+
+
+class _PerFrame(Sequence[_T]):
+    """A list whose items are made when they are read."""
+
+    def __init__(self, count: int, make: Callable[[int], _T]) -> None:
+        self._count, self._make = count, make
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        return self._make(index)
+
+
+def _by_frame(truth: People, result: People) -> tuple[list[slice], list[slice]]:
     """For each frame that either has, the rows of truth and those of the result."""
     frames = np.union1d(truth.frame, result.frame)
-    return list(zip(_rows(truth, frames), _rows(result, frames), strict=True))
+    return _rows(truth, frames), _rows(result, frames)
 
 
-def _rows(people: People, frames: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    start = np.searchsorted(people.frame, frames, side="left")
-    end = np.searchsorted(people.frame, frames, side="right")
-    return [np.arange(a, b, dtype=np.int64) for a, b in zip(start, end, strict=True)]
+def _rows(people: People, frames: NDArray[np.int64]) -> list[slice]:
+    start = np.searchsorted(people.frame, frames, side="left").tolist()
+    end = np.searchsorted(people.frame, frames, side="right").tolist()
+    return [slice(a, b) for a, b in zip(start, end, strict=True)]

@@ -41,19 +41,28 @@ def labelled_images(
     Raises:
         InputError: a folder is missing, no image is left, or an image has no label file.
     """
-    for folder in (images_dir, labels_dir):
-        if not folder.is_dir():
-            raise InputError(f"no folder {folder}: give the folders of images and of labels")
-    images = [
-        path for path in sorted(images_dir.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES
-    ]
-    chosen = [path for path in images if not matches or path.name.startswith(tuple(matches))]
-    if not chosen:
-        names = f" whose name starts with {', '.join(matches)}" if matches else ""
-        raise InputError(f"no image in {images_dir}{names}: expected {', '.join(IMAGE_SUFFIXES)}")
+    if not labels_dir.is_dir():
+        raise InputError(f"no folder {labels_dir}: give the folders of images and of labels")
+    chosen = images_in(images_dir, matches)
     pairs = [LabelledImage(path, labels_dir / f"{path.stem}.txt") for path in chosen]
     _require_labels(pairs)
     return pairs
+
+
+def images_in(folder: Path, matches: Sequence[str] = ()) -> list[Path]:
+    """The images of a folder by name, or those whose name starts with one of `matches`.
+
+    Raises:
+        InputError: there is no such folder, or no such image in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"no folder {folder}: expected a folder of images")
+    images = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES]
+    chosen = [path for path in images if not matches or path.name.startswith(tuple(matches))]
+    if not chosen:
+        names = f" whose name starts with {', '.join(matches)}" if matches else ""
+        raise InputError(f"no image in {folder}{names}: expected {', '.join(IMAGE_SUFFIXES)}")
+    return chosen
 
 
 def labelled_roles(images_dir: Path, labels_dir: Path) -> tuple[str, ...]:
