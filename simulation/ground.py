@@ -7,7 +7,6 @@ import numpy as np
 
 from domain.pitch import PENALTY_SPOT_M, Pitch
 from simulation.arrays import Floats, Pixels
-from simulation.camera import CameraPath
 
 LINE_WIDTH_M = 0.12  # Laws of the Game, law 1: at most 12 cm
 SURROUND_M = (9.0, 8.0)  # grass beyond the goal lines and the touchlines
@@ -26,9 +25,9 @@ class Ground:
     from_pitch: Floats
 
 
-def draw_ground(pitch: Pitch, camera: CameraPath, rng: np.random.Generator) -> Ground:
-    """Grass for one match, softened as much as the camera's resolution will take from it."""
-    scale = min(PIXELS_PER_M_AT_1280 * max(camera.width, 480) / 1280, 36.0)
+def draw_ground(pitch: Pitch, width: int, rng: np.random.Generator) -> Ground:
+    """Grass for one match that is filmed `width` pixels wide."""
+    scale = min(PIXELS_PER_M_AT_1280 * max(width, 480) / 1280, 36.0)
     half = np.array([pitch.half_length_m, pitch.half_width_m]) + SURROUND_M
     shape = (round(2 * half[1] * scale), round(2 * half[0] * scale))
     x = (np.arange(shape[1], dtype=np.float32) + 0.5) / scale - half[0]
@@ -37,11 +36,18 @@ def draw_ground(pitch: Pitch, camera: CameraPath, rng: np.random.Generator) -> G
     texture = _grass_colour(shade, rng)
     _wear(texture, x, y, pitch, rng)
     _paint_lines(texture, pitch, half, scale, rng)
-    ground = Ground(
+    return Ground(
         texture, np.array([[scale, 0, half[0] * scale], [0, -scale, half[1] * scale], [0, 0, 1]])
     )
-    _soften(ground.texture, half, scale, camera)
-    return ground
+
+
+def softened(ground: Ground, place: Floats, focal_px: float) -> Ground:
+    """The ground as a camera at `place` (3) takes it: as soft as its resolution leaves it."""
+    scale = float(ground.from_pitch[0, 0])
+    half = ground.from_pitch[:2, 2] / scale
+    texture = ground.texture.copy()
+    _soften(texture, half, scale, place, focal_px)
+    return Ground(texture, ground.from_pitch)
 
 
 def _mowing(x: Floats, y: Floats, rng: np.random.Generator) -> np.ndarray:
@@ -138,18 +144,17 @@ def _corner_arcs(mask: Pixels, pitch: Pitch, half: Floats, scale: float, width: 
             _stroke(mask, _texel(corner - quarter * [sx, sy], half, scale), width)
 
 
-def _soften(texture: Pixels, half: Floats, scale: float, camera: CameraPath) -> None:
+def _soften(texture: Pixels, half: Floats, scale: float, place: Floats, focal_px: float) -> None:
     """Blur along the depth of the picture by what one of its pixels covers there.
 
     A pixel's footprint on the ground is d^2 / (h f) metres deep; sampled without this, distant
     lines and blades of grass would flicker.
     """
-    place, focal = camera.position[0], float(np.median(camera.focal_px))
     along_y = abs(place[1]) > abs(place[0])
     view = texture if along_y else texture.transpose(1, 0, 2)
     rows = np.arange(len(view)) / scale
     depth = np.abs(half[1] - rows - place[1] if along_y else rows - half[0] - place[0])
-    texels = (depth**2 + place[2] ** 2) / (place[2] * focal) * scale
+    texels = (depth**2 + place[2] ** 2) / (place[2] * focal_px) * scale
     source, edges = view.copy(), np.linspace(0, len(view), STRIPS + 1).astype(int)
     for low, high in zip(edges[:-1], edges[1:], strict=True):
         _blur_rows(view, source, slice(low, high), SOFTNESS * float(texels[(low + high) // 2]))

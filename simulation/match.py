@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from simulation.camera import CameraPath, camera_path
+from simulation.camera import CameraPath
+from simulation.film import Film, film
 from simulation.kits import MatchKits, draw_kits
 from simulation.motion import Motion, at_frames
 from simulation.options import SimulationOptions
@@ -18,7 +19,8 @@ from simulation.truth import positions_table, truth_tables
 @dataclass(frozen=True)
 class SimulatedMatch:
     """A match without pixels. `tables` holds the truth by the names of domain.tables;
-    `positions` has everyone's place at every frame, seen by the camera or not.
+    `positions` has everyone's place at every frame, seen by the camera or not. `motion` is the
+    play at the video's times; `film` is what the video shows of it, and when.
     """
 
     options: SimulationOptions
@@ -26,13 +28,18 @@ class SimulatedMatch:
     formations: tuple[str, str]
     record: PlayRecord
     motion: Motion
-    camera: CameraPath
+    film: Film
     tables: Mapping[str, pa.Table]
     positions: pa.Table
 
     @property
     def people(self) -> list[Person]:
         return self.record.people
+
+    @property
+    def camera(self) -> CameraPath:
+        """The camera on air at each frame."""
+        return self.film.camera.take(self.film.rows)
 
 
 def simulate(options: SimulationOptions) -> SimulatedMatch:
@@ -47,8 +54,7 @@ def simulate(options: SimulationOptions) -> SimulatedMatch:
     record = play(people, options.seconds, moves)
     time_s = np.arange(options.frame_count) / float(options.rate)
     motion = at_frames(record, time_s)
-    size = (options.width, options.height)
-    camera = camera_path(options.camera, motion.ball, float(options.rate), size, filming)
-    tables = truth_tables(record, motion, camera, (home, away))
+    shown = film(record, motion, options, filming)
+    tables = truth_tables(record, motion, shown, (home, away))
     positions = positions_table(motion)
-    return SimulatedMatch(options, kits, (home, away), record, motion, camera, tables, positions)
+    return SimulatedMatch(options, kits, (home, away), record, motion, shown, tables, positions)

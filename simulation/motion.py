@@ -46,7 +46,7 @@ class Motion:
 
 
 def at_frames(record: PlayRecord, time_s: Floats) -> Motion:
-    """The record at `time_s` (n), between ticks by straight lines."""
+    """The record at `time_s` (n) in any order, between ticks by straight lines."""
     tick = np.minimum(np.rint(time_s / TICK_S).astype(np.int64), len(record.ball) - 1)
     velocity = _smooth_velocity(record.position)
     gait = _gait(np.linalg.norm(velocity, axis=2))
@@ -101,10 +101,12 @@ def _kick_swings(record: PlayRecord, time_s: Floats) -> Floats:
     swings = np.zeros((len(time_s), PEOPLE))
     keys = np.array([-KICK_BACK_S, -0.08, 0.05, KICK_THROUGH_S])
     angles = np.array([0.0, -0.7, 1.0, 0.0]) * KICK_SWING_RAD
+    order = np.argsort(time_s, kind="stable")
+    sorted_s = time_s[order]
     for action in record.actions:
         if action.kind in ("pass", "cross", "shot") and action.player is not None:
-            low, high = np.searchsorted(time_s, action.start_s + keys[[0, -1]])
-            swings[low:high, action.player] = np.interp(
-                time_s[low:high] - action.start_s, keys, angles
+            low, high = np.searchsorted(sorted_s, action.start_s + keys[[0, -1]])
+            swings[order[low:high], action.player] = np.interp(
+                sorted_s[low:high] - action.start_s, keys, angles
             )
     return swings

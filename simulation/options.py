@@ -33,8 +33,8 @@ class SimulationOptions:
     """A match to simulate. The same options give the same bytes on one machine.
 
     `seconds` of the first half are played from the kick-off; `fps` frames a second of
-    `width` by `height` pixels (even numbers) are seen by `camera`; a formation that is not given
-    is drawn by the seed.
+    `width` by `height` pixels (even numbers) are seen by `camera`; `broadcast` cuts from the main
+    camera to others, close-ups and replays; a formation that is not given is drawn by the seed.
 
     Raises:
         InputError: a value is outside its legal range.
@@ -46,6 +46,7 @@ class SimulationOptions:
     width: int = 1280
     height: int = 720
     camera: str = "main"
+    broadcast: bool = False
     home_formation: str | None = None
     away_formation: str | None = None
 
@@ -56,6 +57,8 @@ class SimulationOptions:
         _even("width", self.width, *WIDTH_RANGE)
         _even("height", self.height, *HEIGHT_RANGE)
         _one_of("camera", self.camera, CAMERAS)
+        if self.broadcast and self.camera != "main":
+            raise InputError(f"simulation: a broadcast starts from main, not from {self.camera}")
         for name in ("home_formation", "away_formation"):
             if getattr(self, name) is not None:
                 _one_of(name, getattr(self, name), tuple(FORMATIONS))

@@ -8,10 +8,12 @@ import numpy as np
 
 from domain.pitch import Pitch
 from simulation.arrays import Pixels
-from simulation.ground import draw_ground
+from simulation.film import Shot
+from simulation.ground import Ground, draw_ground, softened
 from simulation.match import SimulatedMatch
 from simulation.painting import Painter, draw_light
 from simulation.stadium import draw_stadium, paint_plane
+from simulation.transitions import Transition, WipeLook, transition_at
 from simulation.video import write_video
 from simulation.views import FrameView, Viewer
 
@@ -20,6 +22,8 @@ NOISE_TILES = 8
 NOISE_SIGMA = 2.2  # of 255, before compression
 SHARPEN = 0.55  # broadcast cameras raise edges; real frames show the dark rims beside the lines
 LENS_BLUR_PX_AT_1280 = 0.62
+# How far a long lens throws the background out of focus, in pixels of 1280.
+OUT_OF_FOCUS = {"close": 5.0, "touchline": 1.2}
 BEYOND = (58, 70, 52)  # the apron outside the drawn grass
 
 
@@ -28,26 +32,60 @@ class FrameRenderer:
 
     def __init__(self, match: SimulatedMatch) -> None:
         self._rng = np.random.default_rng([match.options.seed, 4])
-        self._match = match
-        self._viewer = Viewer(match.people, match.motion, match.camera)
-        self._ground = draw_ground(Pitch(), match.camera, self._rng)
-        self._stadium = draw_stadium(match.kits, match.options.camera == "behind_goal", self._rng)
+        self._match, self._film = match, match.film
+        self._shot_index = match.film.shot_index()
+        self._viewer = Viewer(match.people, match.film.shown, match.film.camera)
+        self._ground = draw_ground(Pitch(), match.options.width, self._rng)
+        around = match.options.broadcast or match.options.camera == "behind_goal"
+        self._stadium = draw_stadium(match.kits, around, self._rng)
         self._painter = Painter(match.people, draw_light(self._rng))
         self._size = (match.options.width, match.options.height)
         self._noise = _noise_tiles(self._size, self._rng)
         self._gain = _exposure(self._rng)
+        self._wipe = WipeLook(match.kits, self._rng)
+        self._grounds: dict[int, Ground] = {}
 
     def frame(self, index: int) -> Pixels:
         """Frame `index` as blue, green, red (height, width, 3)."""
-        view = self._viewer.view(index)
-        image = self._backdrop(view)
-        self._painter.paint(image, view)
+        number = int(self._shot_index[index])
+        image = self._picture(self._film.shots[number], index)
+        change = transition_at(self._film, number, index)
+        if change is not None and change.kind == "dissolve":
+            image = self._dissolved(image, change, index)
+        if change is not None and change.kind == "wipe":
+            self._wipe.draw(image, change.share)
         return self._sensor(image, index)
 
-    def _backdrop(self, view: FrameView) -> Pixels:
-        to_image = view.matrix[:, [0, 1, 3]] @ np.linalg.inv(self._ground.from_pitch)
+    def _picture(self, shot: Shot, index: int) -> Pixels:
+        """What the camera of a shot sees at frame `index`."""
+        view = self._viewer.view(shot.row_of(index))
+        image = self._backdrop(view, self._ground_of(shot))
+        if shot.cue.camera in OUT_OF_FOCUS:
+            sigma = OUT_OF_FOCUS[shot.cue.camera] * self._size[0] / 1280
+            image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma))
+        self._painter.paint(image, view)
+        return image
+
+    def _dissolved(self, image: Pixels, change: Transition, index: int) -> Pixels:
+        """The two shots on top of each other."""
+        other = self._picture(change.other, index)
+        share = min(change.share, 1 - change.share)  # the one on air shows through more
+        return np.asarray(cv2.addWeighted(image, 1 - share, other, share, 0.0), dtype=np.uint8)
+
+    def _ground_of(self, shot: Shot) -> Ground:
+        """The ground as soft as this shot's camera sees it; the last two are kept."""
+        if shot.first not in self._grounds:
+            rows = slice(shot.row, shot.row_of(shot.stop))
+            focal_px = float(np.median(self._film.camera.focal_px[rows]))
+            place = self._film.camera.position[shot.row]
+            self._grounds = dict(list(self._grounds.items())[-1:])
+            self._grounds[shot.first] = softened(self._ground, place, focal_px)
+        return self._grounds[shot.first]
+
+    def _backdrop(self, view: FrameView, ground: Ground) -> Pixels:
+        to_image = view.matrix[:, [0, 1, 3]] @ np.linalg.inv(ground.from_pitch)
         image = cv2.warpPerspective(
-            self._ground.texture,
+            ground.texture,
             to_image,
             self._size,
             flags=cv2.INTER_LINEAR,

@@ -149,7 +149,10 @@ def _panel(panel: Pixels, word: str, rng: np.random.Generator) -> None:
 
 
 def paint_plane(image: Pixels, matrix: Floats, plane: Plane) -> None:
-    """Draw a plane into `image` through the projection `matrix` (3, 4)."""
+    """Draw a plane into `image` through the projection `matrix` (3, 4), unless seen from behind."""
+    eye = -np.linalg.inv(matrix[:, :3]) @ matrix[:, 3]
+    if np.cross(plane.along, plane.up) @ (eye - plane.corner) <= 0:
+        return
     outline = _outline(image.shape, matrix, plane)
     if outline is None:
         return

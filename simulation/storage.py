@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from domain.errors import ResourceError
+from simulation.film import Shot
 from simulation.match import SimulatedMatch
 from simulation.options import seed_use
 from simulation.rendering import render
@@ -53,8 +54,16 @@ def _about(match: SimulatedMatch) -> dict[str, Any]:
         "width": options.width,
         "height": options.height,
         "camera": options.camera,
+        "broadcast": options.broadcast,
+        "shots": [_shot(shot) for shot in match.film.shots],
         "formations": dict(zip(("home", "away"), match.formations, strict=True)),
         "home_attacks": "right" if match.record.attack_sign[0] > 0 else "left",
         "kits": {name: asdict(kit) for name, kit in vars(match.kits).items()},
         "video": VIDEO_NAME,
     }
+
+
+def _shot(shot: Shot) -> dict[str, Any]:
+    """A shot: its frames, its camera, and which moment of play it shows how fast."""
+    cue = asdict(shot.cue)
+    return {"first_frame": shot.first, "frames": shot.stop - shot.first, **cue}

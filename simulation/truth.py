@@ -2,14 +2,17 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from domain import tables
-from simulation.arrays import Floats
+from simulation.arrays import Bools, Floats, Ints
 from simulation.camera import CameraPath
+from simulation.film import Film
 from simulation.motion import Motion
 from simulation.people import PEOPLE, PLAYERS, Person
 from simulation.play import PlayRecord
 from simulation.state import TEAMS, Action
+from simulation.transitions import behind_wipe, transition_at
 from simulation.views import MIN_HEIGHT_PX, SEEN_SHARE, FrameView, Viewer
 
 SEGMENT_S = 20.0
@@ -18,17 +21,18 @@ BALL_MARGIN_PX = 0.7  # how far the lens and the codec spread the ball's edge
 
 
 def truth_tables(
-    record: PlayRecord, motion: Motion, camera: CameraPath, formations: tuple[str, str]
+    record: PlayRecord, motion: Motion, film: Film, formations: tuple[str, str]
 ) -> dict[str, pa.Table]:
-    """All public tables of a match; everything is known, so confidences are 1 and errors 0."""
-    viewer = Viewer(record.people, motion, camera)
-    seen = _Seen(record.people, motion, camera)
-    for frame in range(len(motion.time_s)):
-        seen.add(frame, viewer.view(frame))
+    """All public tables of a match; everything is known, so confidences are 1 and errors 0.
+
+    What is measured (tracks, ball) has rows where the play is live in a wide view; detections and
+    the camera have them in every frame.
+    """
+    frames = _frames(motion, film)
     return {
-        "frames": _frames(motion, camera),
-        "calibration": _calibration(camera),
-        **seen.tables(),
+        "frames": frames,
+        "calibration": _calibration(film.camera.take(film.rows)),
+        **_seen(record.people, motion, film, frames).tables(),
         "identities": _identities(record.people),
         "match_events": _events(record, motion),
         "formations": _formations(record, motion, formations),
@@ -36,12 +40,26 @@ def truth_tables(
     }
 
 
+def _seen(people: list[Person], motion: Motion, film: Film, frames: pa.Table) -> "_Seen":
+    """What each frame shows."""
+    wide, replay = pc.equal(frames["view"], "wide"), frames["replay"]
+    measurable = pc.and_(wide, pc.invert(replay)).to_numpy()
+    seen = _Seen(people, motion, film.camera, measurable)
+    viewer, size = Viewer(people, film.shown, film.camera), (film.camera.width, film.camera.height)
+    for frame, (row, shot) in enumerate(zip(film.rows, film.shot_index(), strict=True)):
+        view, change = viewer.view(int(row)), transition_at(film, int(shot), frame)
+        seen.add(frame, behind_wipe(view, change, size) if change else view)
+    return seen
+
+
 class _Seen:
     """Rows of detections, tracks and ball, collected frame by frame."""
 
-    def __init__(self, people: list[Person], motion: Motion, camera: CameraPath) -> None:
+    def __init__(
+        self, people: list[Person], motion: Motion, camera: CameraPath, measurable: Bools
+    ) -> None:
         self._roles = np.array([person.role for person in people])
-        self._motion, self._camera = motion, camera
+        self._motion, self._camera, self._measurable = motion, camera, measurable
         self._people: list[tuple[int, np.ndarray, Floats, np.ndarray]] = []
         self._balls: list[tuple[Floats, bool]] = []
 
@@ -91,6 +109,8 @@ class _Seen:
     def _tracks(
         self, frame: np.ndarray, who: np.ndarray, boxes: Floats, clear: np.ndarray
     ) -> pa.Table:
+        kept = self._measurable[frame]
+        frame, who, boxes, clear = frame[kept], who[kept], boxes[kept], clear[kept]
         return tables.make(
             "tracks",
             {
@@ -108,20 +128,20 @@ class _Seen:
 
     def _ball(self) -> pa.Table:
         """Where the ball is; out of sight its pixel is null and its status absent."""
-        motion, count = self._motion, len(self._balls)
-        pixel = np.array([box[4:] for box, _ in self._balls])
-        visible = np.array([visible for _, visible in self._balls])
+        motion, frame = self._motion, np.flatnonzero(self._measurable)
+        pixel = np.array([box[4:] for box, _ in self._balls])[frame]
+        visible = np.array([visible for _, visible in self._balls])[frame]
         return tables.make(
             "ball",
             {
-                "frame": np.arange(count),
-                "time_s": motion.time_s,
-                **{axis: motion.ball[:, i] for i, axis in enumerate("xyz")},
+                "frame": frame,
+                "time_s": motion.time_s[frame],
+                **{axis: motion.ball[frame, i] for i, axis in enumerate("xyz")},
                 "pixel_x": np.ma.array(pixel[:, 0], mask=~visible),
                 "pixel_y": np.ma.array(pixel[:, 1], mask=~visible),
-                "sigma_m": np.zeros(count),
+                "sigma_m": np.zeros(len(frame)),
                 "status": np.where(visible, "seen", "absent").tolist(),
-                "confidence": np.ones(count),
+                "confidence": np.ones(len(frame)),
             },
         )
 
@@ -130,8 +150,9 @@ def _box_columns(boxes: Floats) -> dict[str, Floats]:
     return {name: boxes[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))}
 
 
-def _frames(motion: Motion, camera: CameraPath) -> pa.Table:
-    count = len(motion.time_s)
+def _frames(motion: Motion, film: Film) -> pa.Table:
+    count, shot = len(motion.time_s), film.shot_index()
+    cues = [one.cue for one in film.shots]
     return tables.make(
         "frames",
         {
@@ -141,21 +162,27 @@ def _frames(motion: Motion, camera: CameraPath) -> pa.Table:
             "match_clock_s": motion.time_s,
             "segment": (motion.time_s // SEGMENT_S).astype(np.int64),
             "decoded": np.ones(count, dtype=bool),
-            "view": ["wide"] * count,
-            "shot": np.zeros(count),
-            "replay": np.zeros(count, dtype=bool),
-            "camera_motion": _camera_motion(camera),
+            "view": [_view(film, int(index), frame) for frame, index in enumerate(shot)],
+            "shot": shot,
+            "replay": np.array([cue.replay for cue in cues])[shot],
+            "camera_motion": _camera_motion(film.camera.take(film.rows), shot),
         },
     )
 
 
-def _camera_motion(camera: CameraPath) -> np.ma.MaskedArray:
-    """Maps the pixels of the frame before to each frame's; the first has none."""
+def _view(film: Film, shot: int, frame: int) -> str:
+    """The view of the shot on air; a logo that sweeps over the picture is another."""
+    change = transition_at(film, shot, frame)
+    return "other" if change and change.kind == "wipe" else film.shots[shot].cue.view
+
+
+def _camera_motion(camera: CameraPath, shot: Ints) -> np.ma.MaskedArray:
+    """Maps the pixels of the frame before to each frame's; the first of a shot has none."""
     to_pitch = camera.homographies()
     steps = np.linalg.inv(to_pitch[1:]) @ to_pitch[:-1]
     steps = np.concatenate([np.eye(3)[None], steps / steps[:, 2:, 2:]])
     rows = np.ma.array(steps.reshape(-1, 9), mask=np.zeros((len(steps), 9), dtype=bool))
-    rows[0] = np.ma.masked
+    rows[np.diff(shot, prepend=-1) > 0] = np.ma.masked
     return rows
 
 

@@ -16,6 +16,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--size", default="1280x720", metavar="WxH", help="frame size in pixels (default 1280x720)"
     )
     parser.add_argument("--camera", default="main", help="main (default), wide or behind_goal")
+    parser.add_argument(
+        "--broadcast", action="store_true", help="cut to other cameras, close-ups and replays"
+    )
     parser.add_argument("--no-video", action="store_true", help="write the truth tables only")
     parser.add_argument(
         "--stills",
@@ -40,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
             width=width,
             height=height,
             camera=options.camera,
+            broadcast=options.broadcast,
         )
     )
     if options.stills is not None:
