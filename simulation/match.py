@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +37,7 @@ class SimulatedMatch:
     def people(self) -> list[Person]:
         return self.record.people
 
-    @property
+    @cached_property
     def camera(self) -> CameraPath:
         """The camera on air at each frame."""
         return self.film.camera.take(self.film.rows)

@@ -52,7 +52,7 @@ def covered(points: Floats, share: float, size: tuple[int, int]) -> Bools:
     """Which of points (n, 2) in pixels lie behind the logo of a wipe."""
     trailing, leading = _edges(share, size)
     slanted = points[:, 0] + SLANT * points[:, 1]
-    return np.asarray((slanted > trailing) & (slanted < leading))
+    return np.asarray((slanted >= trailing) & (slanted < leading))
 
 
 def _edges(share: float, size: tuple[int, int]) -> tuple[float, float]:
