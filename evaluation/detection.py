@@ -95,10 +95,10 @@ def score_detection(
     _check_class_names(class_names)
     pairs = labelled_images(images_dir, labels_dir, matches)
     roles = labelled_roles(images_dir, labels_dir)
-    truth, found = _Boxes(roles), _Boxes(roles)
+    truth, found = LabelledBoxes(roles), LabelledBoxes(roles)
     for number, pair in enumerate(pairs, start=1):
         image = read_image(pair.image, unstretch=unstretch)
-        truth.add_truth(number, *_true_boxes(pair, class_names, image.shape))
+        truth.add_truth(number, *true_boxes(pair, class_names, image.shape))
         found.add_found(number, detect(image))
     precision = average_precision(truth.records, found.records, len(pairs))
     counts = {
@@ -120,6 +120,46 @@ def average_precision(
     A record has id (counted from 1), image_id, category_id, bbox (x y width height), area, iscrowd,
     and for a found box score.
     """
+    evaluation = _evaluated(truth, found, images)
+    with redirect_stdout(io.StringIO()):
+        evaluation.accumulate()
+    # (overlap thresholds, recall levels, roles): -1 where a role has no labelled box
+    curves = evaluation.eval["precision"][..., 0, 0]
+    return {role: _summary(curves[:, :, index]) for index, role in enumerate(ROLES)}
+
+
+def ap50_of_draws(
+    truth: list[_RECORD], found: list[_RECORD], draws: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    """AP50 of each role on samples of the images drawn with replacement.
+
+    Args:
+        draws: (samples, images) indexes from 0 of the images of each sample.
+
+    Returns:
+        For each role (samples,), NaN where a sample has no labelled box of it.
+    """
+    images = draws.shape[1]
+    evaluation = _evaluated(truth, found, images, overlaps=[0.5])
+    # boxes were paired image by image; a sample only lines up other images' pairs
+    by_role = np.array(evaluation.evalImgs, dtype=object).reshape(len(ROLES), images)
+    samples = np.full((len(draws), len(ROLES)), np.nan)
+    with redirect_stdout(io.StringIO()):
+        for sample, drawn in enumerate(draws):
+            evaluation.evalImgs = by_role[:, drawn].reshape(-1).tolist()
+            evaluation.accumulate()
+            curves = evaluation.eval["precision"][0, :, :, 0, 0]
+            samples[sample] = np.where((curves < 0).any(axis=0), np.nan, curves.mean(axis=0))
+    return dict(zip(ROLES, samples.T, strict=True))
+
+
+def _evaluated(
+    truth: list[_RECORD],
+    found: list[_RECORD],
+    images: int,
+    overlaps: Sequence[float] | None = None,
+) -> Any:
+    """COCO's evaluation with the boxes of each image paired; all ten overlaps where none given."""
     # imported here: the command line answers without it
     from pycocotools.cocoeval import COCOeval
 
@@ -129,18 +169,17 @@ def average_precision(
         evaluation.params.maxDets = [MAX_DETECTIONS]
         evaluation.params.areaRng = [[0, 1e10]]
         evaluation.params.areaRngLbl = ["all"]
+        if overlaps is not None:
+            evaluation.params.iouThrs = np.array(overlaps)
         evaluation.evaluate()
-        evaluation.accumulate()
-    # (overlap thresholds, recall levels, roles): -1 where a role has no labelled box
-    curves = evaluation.eval["precision"][..., 0, 0]
-    return {role: _summary(curves[:, :, index]) for index, role in enumerate(ROLES)}
+    return evaluation
 
 
 _CATEGORY = {role: number for number, role in enumerate(ROLES, start=1)}
 
 
 @dataclass
-class _Boxes:
+class LabelledBoxes:
     """Boxes as COCO records, restricted to the roles that are labelled."""
 
     roles: tuple[str, ...]
@@ -178,7 +217,7 @@ def _check_class_names(class_names: Sequence[str]) -> None:
         raise InputError(f"class names: expected roles of {', '.join(ROLES)}, actual {unknown}")
 
 
-def _true_boxes(
+def true_boxes(
     pair: LabelledImage, class_names: Sequence[str], shape: tuple[int, ...]
 ) -> tuple[list[str], NDArray[np.float64]]:
     """The labelled boxes of an image of `shape` (height, width, ...) in its pixels."""

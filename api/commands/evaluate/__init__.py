@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from api.commands.analyze import configured, of_inputs
+from api.commands.evaluate import card
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     events.add_argument("--tracking", type=Path, required=True, metavar="DIR")
     events.add_argument("--set", action="append", default=[], metavar="STAGE.OPTION=VALUE")
     events.set_defaults(run=_printing, score=_events)
+    card.configure(kinds)
 
 
 def _printing(options: argparse.Namespace) -> int:
@@ -45,32 +46,26 @@ def _printing(options: argparse.Namespace) -> int:
 
 
 def _detection(options: argparse.Namespace) -> Mapping[str, Any]:
-    from evaluation.detection import Detections, score_detection
+    from api.commands.evaluate.product import detections, option_values
+    from evaluation.detection import score_detection
     from infrastructure.single_frame import SingleFrameAnalysis
 
-    analysis = SingleFrameAnalysis(_values(options.set))
-
-    def detect(image: Any) -> Detections:
-        rows = analysis.detections(image)
-        xyxy = [rows[name].to_numpy() for name in ("x1", "y1", "x2", "y2")]
-        return Detections(
-            _columns(xyxy), rows["confidence"].to_numpy(), rows["role"].to_numpy(False)
-        )
-
+    analysis = SingleFrameAnalysis(option_values(options.set))
     return score_detection(
         options.images,
         options.labels,
-        detect,
+        lambda image: detections(analysis, image),
         matches=_matches(options),
         unstretch=options.unstretch,
     )
 
 
 def _pitch(options: argparse.Namespace) -> Mapping[str, Any]:
+    from api.commands.evaluate.product import option_values
     from evaluation.pitch import score_pitch
     from infrastructure.single_frame import SingleFrameAnalysis
 
-    analysis = SingleFrameAnalysis(_values(options.set))
+    analysis = SingleFrameAnalysis(option_values(options.set))
     return score_pitch(
         options.images,
         options.labels,
@@ -92,18 +87,12 @@ def _match(options: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _events(options: argparse.Namespace) -> Mapping[str, Any]:
+    from api.commands.evaluate.product import option_values
     from evaluation.events import score_events
     from infrastructure.single_frame import events_in_tracking
 
-    values = _values(options.set)
+    values = option_values(options.set)
     return score_events(options.tracking, lambda *given: events_in_tracking(values, *given))
-
-
-def _values(settings: list[str]) -> dict[str, Any]:
-    given = configured(None, settings)
-    of_inputs(given, ["-"])
-    values: dict[str, Any] = given.values
-    return values
 
 
 def _matches(options: argparse.Namespace) -> tuple[str, ...]:
@@ -117,9 +106,3 @@ def _image_size(result: Path) -> tuple[int, int] | None:
         return int(video["width"]), int(video["height"])
     except (OSError, ValueError, KeyError):
         return None
-
-
-def _columns(arrays: list[Any]) -> Any:
-    import numpy as np
-
-    return np.column_stack(arrays)

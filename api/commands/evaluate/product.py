@@ -1,0 +1,145 @@
+"""The product as the accuracy card asks it: one image, tracking, a simulated match, a video."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from api.commands.analyze import analyze, configured, of_inputs
+from domain.errors import InputError, ResourceError
+from evaluation.card.answers import Answers, Image, Remembered, SimulatedCase
+from evaluation.detection import Detections
+
+if TYPE_CHECKING:
+    from infrastructure.single_frame import SingleFrameAnalysis
+
+_ROOT = Path(__file__).resolve().parents[3]
+_SIMULATOR = ("simulation", "domain")
+_ANALYSIS = ("application", "domain", "infrastructure", "stages")
+
+
+def product(settings: Sequence[str], scratch: Path) -> Answers:
+    """What the card asks, under the single options `stage.option=value`."""
+    from infrastructure.single_frame import SingleFrameAnalysis, events_in_tracking
+
+    values = option_values(settings)
+    analysis = SingleFrameAnalysis(values)
+    remembered = Remembered(lambda image: detections(analysis, image), analysis.homography)
+    rooms = _Rooms(scratch, tuple(settings))
+    return Answers(
+        detect=remembered.detect,
+        calibrate=remembered.calibrate,
+        events=lambda *given: events_in_tracking(values, *given),
+        render=rooms.rendered,
+        analyse=rooms.analysed,
+        frames=images_of,
+        scratch=scratch,
+    )
+
+
+def option_values(settings: Sequence[str]) -> dict[str, Any]:
+    """A configuration's values, for what is no match."""
+    given = configured(None, settings)
+    of_inputs(given, ["-"])
+    values: dict[str, Any] = given.values
+    return values
+
+
+def detections(analysis: "SingleFrameAnalysis", image: Image) -> Detections:
+    """The detector's boxes of one image as the scores read them."""
+    import numpy as np
+
+    rows = analysis.detections(image)
+    xyxy = np.column_stack([rows[name].to_numpy() for name in ("x1", "y1", "x2", "y2")])
+    return Detections(xyxy, rows["confidence"].to_numpy(), rows["role"].to_numpy(False))
+
+
+def images_of(video: Path, numbers: Sequence[int]) -> Mapping[int, Image]:
+    """The images of these frames, decoded as for an analysis.
+
+    Raises:
+        InputError: a frame is not there, or cannot be decoded.
+    """
+    from infrastructure.video.source import open_source
+
+    wanted = set(numbers)
+    if not wanted:
+        return {}
+    source = open_source(video)
+    last = min(max(wanted) + 1, source.index.frame_count)
+    found = {
+        frame.number: frame.image
+        for frame in source.decode(min(wanted), max(last, min(wanted)))
+        if frame.number in wanted and frame.image is not None
+    }
+    if missing := sorted(wanted - set(found)):
+        raise InputError(f"{video}: has no frame {missing[0]}")
+    return found
+
+
+class _Rooms:
+    """Folders of rendered and of analysed matches, each made once for what it is made from."""
+
+    def __init__(self, scratch: Path, settings: tuple[str, ...]) -> None:
+        self._scratch, self._settings = scratch, settings
+
+    def rendered(self, case: SimulatedCase) -> Path:
+        """A folder with the truth tables and match.mp4 of a case."""
+        from api.commands.simulate import Ticker
+        from simulation import SimulationOptions, simulate, write
+
+        given = {k: v for k, v in asdict(case).items() if k != "name" and (k != "broadcast" or v)}
+        chosen = SimulationOptions(**given)
+        folder = self._scratch / "matches" / _digest(asdict(chosen), code_digest(_SIMULATOR))
+        if not _is_whole(folder):
+            write(simulate(chosen), _emptied(folder), progress=Ticker(f"rendering {case.name}"))
+            _mark_whole(folder)
+        return folder
+
+    def analysed(self, video: Path) -> Path:
+        """The folder of tables of an analysed video."""
+        made_by = code_digest((*_ANALYSIS, "models"))
+        folder = self._scratch / "analyses" / _digest(str(video), self._settings, made_by)
+        if not _is_whole(folder):
+            given = configured(None, self._settings)
+            of_inputs(given, [str(video)])
+            analyze(given, folder)
+            _mark_whole(folder)
+        return folder
+
+
+@cache
+def code_digest(packages: Sequence[str]) -> str:
+    """Over the bytes of every file of these folders: other code may give other results."""
+    total = hashlib.blake2b(digest_size=16)
+    for package in packages:
+        for path in sorted((_ROOT / package).rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                total.update(path.relative_to(_ROOT).as_posix().encode() + b"\0")
+                total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+def _digest(*of: Any) -> str:
+    return hashlib.blake2b(json.dumps(of).encode(), digest_size=10).hexdigest()
+
+
+def _is_whole(folder: Path) -> bool:
+    return (folder / "whole").is_file()
+
+
+def _mark_whole(folder: Path) -> None:
+    (folder / "whole").touch()
+
+
+def _emptied(folder: Path) -> Path:
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise ResourceError(f"{folder}: cannot be written ({error.strerror})") from error
+    return folder

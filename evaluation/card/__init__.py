@@ -1,0 +1,1 @@
+"""The accuracy card: every figure with its count of cases, on one page, from one command."""

@@ -1,0 +1,84 @@
+"""Which sections a card has, in order, and what each needs."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain.errors import InputError
+from evaluation.card import collected, real_frames, simulated, strangers
+from evaluation.card.answers import Answers
+from evaluation.card.measures import Card, Section
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A section to take: `needs` names the parts of the real material that it reads."""
+
+    name: str
+    title: str
+    needs: Sequence[str]
+    take: Callable[[Path, Answers], Section]
+
+
+FULL = (
+    Planned(
+        real_frames.NAME, "Real frames", ("players", "pitch"), real_frames.section,
+    ),
+    Planned(strangers.NAME, "A stranger's footage", ("other",), strangers.section),
+    Planned(
+        collected.NAME, "Real tracking with collected events", (str(collected.FOLDER),),
+        collected.section,
+    ),
+    Planned(simulated.NAME, "Simulated matches", (), lambda _, a: simulated.section(a)),
+)  # fmt: skip
+
+QUICK_EVERY = 3
+QUICK = (
+    Planned(
+        real_frames.NAME, "Real frames", ("players", "pitch"),
+        lambda data, answers: real_frames.section(data, answers, every=QUICK_EVERY),
+    ),
+    FULL[2],
+    Planned(
+        simulated.NAME, "Simulated matches", (),
+        lambda _, answers: simulated.section(answers, simulated.QUICK_CASES),
+    ),
+)  # fmt: skip
+
+
+def take(
+    plan: Sequence[Planned], data: Path, answers: Answers, machine: str, progress: Progress
+) -> Card:
+    """Take every section; one whose material is not at hand says so and is left empty."""
+    return Card(list(_taken(plan, data, answers, progress)), machine)
+
+
+def chosen(plan: Sequence[Planned], names: Sequence[str]) -> Sequence[Planned]:
+    """The sections of these names; all where none is named.
+
+    Raises:
+        InputError: there is no section of a name.
+    """
+    known = [planned.name for planned in plan]
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise InputError(f"no section {', '.join(unknown)}: there are {', '.join(known)}")
+    return [planned for planned in plan if not names or planned.name in names]
+
+
+def _taken(
+    plan: Sequence[Planned], data: Path, answers: Answers, progress: Progress
+) -> Iterator[Section]:
+    for planned in plan:
+        absent = [need for need in planned.needs if not (data / need).is_dir()]
+        if absent:
+            why = f"the real material has no {', '.join(absent)}"
+            progress(f"{planned.title}: left out, {why}")
+            yield Section(planned.name, planned.title, missing=why)
+            continue
+        progress(planned.title)
+        began = time.monotonic()
+        yield planned.take(data, answers).took(time.monotonic() - began)
