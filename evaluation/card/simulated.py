@@ -1,14 +1,11 @@
 """Section: a fixed set of simulated matches, from the video's pixels to events."""
 
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
-from typing import Any
 
 from evaluation.card.answers import Answers, SimulatedCase
 from evaluation.card.intervals import bootstrap
 from evaluation.card.measures import Measure, Picture, Section, Table, as_text
+from evaluation.card.picks import PICKS, Pick
 from evaluation.card.plots import grid
 from evaluation.card.worst_moments import WORST_MATCHES, Moment, moment_picture, worst_moment
 from evaluation.match import score_match
@@ -35,58 +32,10 @@ _TAKEN = (
     "Matches of the project's own simulator, whose seeds only tests may use: rendered, encoded, "
     "and analysed as any video is. Here alone everything is known, so identities, places, ball, "
     "events and formations are scored together; but a simulated match is not a real one. A figure "
-    "is the mean over the matches in which it is defined. They are short: events are few, and a "
-    "formation is named from seconds."
+    "is the mean over the matches, weighted by the cases that it is taken over; intervals draw "
+    "matches. Frames that show no live wide picture of the play are scored by themselves. The "
+    "matches are short: events are few, and a formation is named from seconds."
 )
-
-
-@dataclass(frozen=True)
-class Pick:
-    """A score of a match that stands on the page: where it lies, and how a reader knows it."""
-
-    path: str
-    label: str
-    short: str
-    unit: str = ""
-    higher_is_better: bool | None = True
-    headline: bool = False
-    beside: str = ""
-
-    def of(self, scores: Scores) -> float | None:
-        """Its value in the scores of a match, None where there is none."""
-        found: Any = reduce(_inner, self.path.split("/"), scores)
-        return None if found is None else float(found)
-
-
-PICKS = (
-    Pick("hota", "players tracked in the image, HOTA", "HOTA", headline=True),
-    Pick("deta", "the part of detection, DetA", "DetA"),
-    Pick("assa", "the part of association, AssA", "AssA"),
-    Pick("idf1", "players tracked in the image, IDF1", "IDF1"),
-    Pick("hota_metres", "players tracked on the pitch in metres, HOTA", "HOTA m", headline=True),
-    Pick("team_accuracy_per_player", "players in the right team", "team", headline=True),
-    Pick("role_accuracy", "rows with the right role", "role"),
-    Pick("ball_f1_1m", "ball within 1 m, F1", "ball 1 m", headline=True),
-    Pick("ball_f1_2m", "ball within 2 m, F1", "ball 2 m"),
-    Pick("event_f1/pass", "passes within 1 s, F1", "pass", headline=True),
-    Pick("event_f1/shot", "shots within 1 s, F1", "shot"),
-    Pick("formation_accuracy", "time with the right formation", "formation", headline=True),
-    Pick("calibration_answered_share", "frames whose camera is found", "camera"),
-    Pick("calibration_median_error_m", "pitch error, median", "pitch", "m", False, True),
-    Pick("calibration_p95_error_m", "pitch error, 95th percentile", "pitch 95 %", "m", False),
-    Pick("position_error_median_m", "players' place, median error", "place", "m", False, True),
-    Pick("ball_error_median_m", "ball's place, median error", "ball", "m", False),
-    Pick("speed_rmse_mps", "speed, root mean square error", "speed", "m/s", False),
-    Pick("distance_rmse_percent", "distance of a player, RMS error", "distance", "%", False),
-    Pick(
-        "player_sigma_coverage", "players' coordinates within one sigma", "sigma", "", None,
-        beside="right: 0.683",
-    ),
-    Pick(
-        "ball_sigma_coverage", "ball's coordinates within one sigma", "ball sigma", "", None,
-        beside="right: 0.683",
-    ),
-)  # fmt: skip
 
 
 def section(answers: Answers, cases: Sequence[SimulatedCase] = CASES) -> Section:
@@ -112,24 +61,27 @@ def section(answers: Answers, cases: Sequence[SimulatedCase] = CASES) -> Section
 
 
 def measures(scores: Mapping[str, Scores]) -> list[Measure]:
-    """Each pick's mean over the matches that have it; one that none has is left out."""
-    found = []
-    for pick in PICKS:
-        values = [v for v in (pick.of(match) for match in scores.values()) if v is not None]
-        if values:
-            found.append(
-                Measure(
-                    f"{NAME}.{pick.path.replace('/', '.')}", pick.label,
-                    statistics.fmean(values), len(values), "matches", pick.unit,
-                    pick.higher_is_better, bootstrap(values, statistics.fmean), pick.beside,
-                    pick.headline,
-                )
-            )  # fmt: skip
-    return found
+    """Each pick over all matches, weighted by its cases; one that no match has is left out."""
+    return [measure for pick in PICKS for measure in _over_all(pick, scores)]
 
 
-def _inner(scores: Any, name: str) -> Any:
-    return scores.get(name) if isinstance(scores, Mapping) else None
+def _over_all(pick: Pick, scores: Mapping[str, Scores]) -> list[Measure]:
+    given = [(pick.of(match), pick.cases_in(match)) for match in scores.values()]
+    cases = [(value, count) for value, count in given if value is not None and count]
+    if not cases:
+        return []
+    total = sum(count for _, count in cases)
+    return [
+        Measure(
+            f"{NAME}.{pick.path.replace('/', '.')}", pick.label, _weighted(cases), total,
+            pick.case, pick.unit, pick.higher_is_better, bootstrap(cases, _weighted),
+            pick.beside, pick.headline,
+        )
+    ]  # fmt: skip
+
+
+def _weighted(cases: Sequence[tuple[float, int]]) -> float:
+    return sum(value * count for value, count in cases) / sum(count for _, count in cases)
 
 
 def _conditions(cases: Sequence[SimulatedCase]) -> Table:

@@ -96,5 +96,5 @@ def _frame_of(name: str) -> int:
 
 
 def _save(path: Path, image: object) -> None:
-    if not cv2.imwrite(str(path), image, [cv2.IMWRITE_PNG_COMPRESSION, 1]):  # type: ignore[call-overload]
+    if not cv2.imwrite(str(path), image, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
         raise ResourceError(f"{path}: cannot be written: choose another --cache")

@@ -16,6 +16,7 @@ from evaluation.card.measures import Picture
 from evaluation.card.pictures import FALSE, MISSED, RIGHT, draw_boxes
 from evaluation.card.plots import BLUE, INK, ORANGE, STYLE, pitch_axes
 from evaluation.match_tables import MatchTables, load_pair, scored_frames
+from evaluation.structure import structure_of
 from evaluation.teams import SIDES, is_swapped, labels_of, swap_sides
 from evaluation.tracking import People, closeness, pair_people, people_of
 
@@ -55,6 +56,11 @@ class Moment:
         return len(self.missed) + len(self.false) + self.ball_is_wrong
 
     @property
+    def wanted(self) -> int:
+        """How many players are in sight."""
+        return int((self.truth.observed & np.isin(self.truth_team, SIDES)).sum())
+
+    @property
     def ball_is_wrong(self) -> bool:
         off = np.linalg.norm(self.true_ball - self.ball)
         if np.isnan(self.true_ball).any():
@@ -65,16 +71,16 @@ class Moment:
 def worst_moment(match: str, truth_dir: Path, result_dir: Path) -> Moment:
     """The frame with the most mistakes, the earliest of equals."""
     truth, result = load_pair(truth_dir, result_dir)
-    frames = scored_frames(truth, result)
+    frames = _measurable(truth, scored_frames(truth, result))
     true, found = (people_of(side["tracks"], frames) for side in (truth, result))
-    # only whom a tracker must find: players and officials in sight
-    true = true.where(true.observed)
     teams = labels_of(truth["identities"], true.track).team
     answers = labels_of(result["identities"], found.track).team
     pairs = pair_people(true, found, closeness, "xy")
     if is_swapped(teams[pairs.truth], answers[pairs.result]):
         answers = swap_sides(answers)
-    missed = np.setdiff1d(np.flatnonzero(np.isin(teams, SIDES)), pairs.truth)
+    # somebody half outside the picture may be found or not, as may a referee
+    wanted = np.flatnonzero(true.observed & np.isin(teams, SIDES))
+    missed = np.setdiff1d(wanted, pairs.truth)
     false = np.setdiff1d(np.arange(len(found)), pairs.result)
     wrong = [true.frame[missed], found.frame[false], _wrong_balls(truth, result, frames)]
     counts = np.array([np.isin(np.concatenate(wrong), frame).sum() for frame in frames])
@@ -108,9 +114,15 @@ def moment_picture(name: str, moment: Moment, image: Image) -> Picture:
 def _caption(moment: Moment) -> str:
     ball = "ball wrong" if moment.ball_is_wrong else "ball right"
     return (
-        f"{moment.match}, frame {moment.frame}: {len(moment.missed)} of {len(moment.truth)} people "
+        f"{moment.match}, frame {moment.frame}: {len(moment.missed)} of {moment.wanted} players "
         f"missed (red), {len(moment.false)} invented (orange), {ball}"
     )
+
+
+def _measurable(truth: MatchTables, frames: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of the frames those that show live play from afar; all where there is none."""
+    live = structure_of(truth["frames"], frames).measurable
+    return frames[live] if live.any() else frames
 
 
 def _wrong_balls(
