@@ -75,6 +75,10 @@ class CollectedEvents:
     type: NDArray[np.str_]
     player: NDArray[np.str_]
 
+    def where(self, rows: NDArray[Any]) -> "CollectedEvents":
+        """The rows of a mask."""
+        return CollectedEvents(self.stamped_s[rows], self.type[rows], self.player[rows])
+
 
 def load_tracking(folder: Path) -> Tracking:
     """Load tracking as (frames, tracks, ball, identities), checked by domain.tables.
@@ -151,7 +155,8 @@ def _once(rows: pd.DataFrame) -> CollectedEvents:
     pairwise = np.isin(kind, ("ball_out", "foul"))
     repeats = (kind[1:] == kind[:-1]) & (np.diff(stamped) <= REPEAT_S) & pairwise[1:]
     kept = ~np.append(False, repeats)
-    player = rows["player_id"].fillna("").to_numpy(str)
+    # whose player stands in the one row that is left is chance
+    player = np.where(pairwise, "", rows["player_id"].fillna("").to_numpy(str))
     return CollectedEvents(stamped[kept], kind[kept], player[kept])
 
 

@@ -10,15 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from domain import tables
 from domain.errors import InputError
+from evaluation.bootstrap import share_interval
 from evaluation.collected import CollectedEvents, Tracking, frame_rate, load_events, load_tracking
-from evaluation.event_matching import TOLERANCES_S, count_times, time_error_s
+from evaluation.event_ceiling import KICKS, label_ceiling
+from evaluation.event_matching import TOLERANCES_S, count_times, pair_times, time_error_s
 from evaluation.match_events import final_events
 from evaluation.match_tables import column, columns
-from evaluation.scores import Scores, finite
+from evaluation.scores import Counts, Scores, finite, share
 
 Analyse = Callable[[pa.Table, pa.Table, pa.Table, float], pa.Table]
 """From tables tracks, ball and identities and the frame rate to the table match_events."""
@@ -50,11 +53,14 @@ def score_events(folder: Path, analyse: Analyse) -> Scores:
     """Score the events that `analyse` finds in the tracking of a folder.
 
     Returns:
-        `offset_s`; for each event type {n, precision, recall, f1, f1_0_5s, f1_2s, time_error_s},
-        n being the collected events that fall inside the tracking, matched one to one within one
-        second; `events_outside`, those that fall outside and are not counted; `passer_to_ball_m`,
-        the median distance after the offset, and `passer_to_ball_stamped_m` before it. Types that
-        the collector never uses are not scored.
+        `offset_s`; for each event type {n, precision, recall, f1, f1_low, f1_high, f1_0_5s, f1_2s,
+        time_error_s, player_accuracy, player_n}, n being the collected events that fall inside the
+        tracking, matched one to one within one second, `f1_low` to `f1_high` the bootstrap interval
+        of 95 %; for kicks also {ceiling_f1, ceiling_f1_0_5s, ceiling_f1_2s,
+        label_time_error_median_s}, what the labels allow (evaluation/event_ceiling.py);
+        `events_outside`, those that fall outside and are not counted; `passer_to_ball_m`, the
+        median distance after the offset, and `passer_to_ball_stamped_m` before it.
+        Types that the collector never uses are not scored.
 
     Raises:
         InputError: a file or column is missing or malformed, or the offset cannot be fitted.
@@ -69,7 +75,9 @@ def score_events(folder: Path, analyse: Analyse) -> Scores:
     inside = (seconds >= 0) & (seconds <= column(tracking.frames, "time_s")[-1])
     return {
         "offset_s": clock.offset_s,
-        **_score_types(collected.type[inside], seconds[inside], found),
+        **_score_types(
+            collected.where(inside), seconds[inside], found, _passer_distances(tracking), rate
+        ),
         "events_outside": int((~inside).sum()),
         "passer_to_ball_stamped_m": finite(clock.stamped_distance_m),
         "passer_to_ball_m": finite(clock.fitted_distance_m),
@@ -123,15 +131,28 @@ def _median_distance(curves: NDArray[np.float64], at: NDArray[np.float64]) -> fl
     return float(np.median(metres)) if len(metres) >= _MIN_SHARE_INSIDE * len(at) else np.nan
 
 
-def _score_types(types: NDArray[np.str_], seconds: NDArray[np.float64], found: pa.Table) -> Scores:
-    kinds, start = column(found, "type"), column(found, "start_s").astype(np.float64)
-    return {
-        str(kind): _score_type(seconds[types == kind], start[kinds == kind])
-        for kind in np.unique(types)
-    }
+def _score_types(
+    collected: CollectedEvents,
+    seconds: NDArray[np.float64],
+    found: pa.Table,
+    distances_m: dict[str, NDArray[np.float64]],
+    rate: float,
+) -> Scores:
+    """Scores of each collected type; `seconds` (n,) are the collected events' on our clock."""
+    scores: Scores = {}
+    for kind in np.unique(collected.type):
+        rows = collected.type == kind
+        answer = found.filter(pc.equal(found["type"], str(kind)))
+        scores[str(kind)] = _score_type(seconds[rows], collected.player[rows], answer)
+        if kind in KICKS:
+            nowhere = np.full(1, np.nan)
+            kicks = [distances_m.get(player, nowhere) for player in collected.player[rows]]
+            scores[str(kind)] |= label_ceiling(seconds[rows], kicks, rate)
+    return scores
 
 
-def _score_type(truth_s: NDArray[np.float64], found_s: NDArray[np.float64]) -> Scores:
+def _score_type(truth_s: NDArray[np.float64], player: NDArray[np.str_], found: pa.Table) -> Scores:
+    found_s = column(found, "start_s").astype(np.float64)
     counts = {
         suffix: count_times(truth_s, found_s, tolerance)
         for suffix, tolerance in TOLERANCES_S.items()
@@ -141,5 +162,23 @@ def _score_type(truth_s: NDArray[np.float64], found_s: NDArray[np.float64]) -> S
         "precision": counts[""].precision,
         "recall": counts[""].recall,
         **{f"f1{suffix}": count.f1 for suffix, count in counts.items()},
+        **_interval(counts[""]),
         "time_error_s": time_error_s(truth_s, found_s),
+        **_who(truth_s, player, found),
     }
+
+
+def _interval(counts: Counts) -> Scores:
+    """`f1_low` and `f1_high` hold F1 with 95 %; a case is an event of either side."""
+    twice_hits = np.repeat([2.0, 0.0], [counts.hits, counts.false + counts.missed])
+    found = share_interval(twice_hits, np.where(twice_hits > 0, 2.0, 1.0))
+    return {"f1_low": found.low if found else None, "f1_high": found.high if found else None}
+
+
+def _who(truth_s: NDArray[np.float64], player: NDArray[np.str_], found: pa.Table) -> Scores:
+    """Of the pairs within a second whose player both sides name: the share named right."""
+    i, j = pair_times(truth_s, column(found, "start_s").astype(np.float64), TOLERANCES_S[""])
+    answers = np.array([name or "" for name in column(found, "player")], dtype=np.str_)[j]
+    both = (player[i] != "") & (answers != "")
+    right = (player[i] == answers)[both]
+    return {"player_accuracy": share(int(right.sum()), len(right)), "player_n": len(right)}

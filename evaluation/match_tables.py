@@ -1,6 +1,6 @@
 """The tables of a match as they lie in a folder, checked before anything is scored."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def load_pair(truth_dir: Path, result_dir: Path) -> tuple[MatchTables, MatchTabl
             schema, or an id is repeated.
     """
     names = [*SCORED_TABLES, *OPTIONAL_TABLES]
-    truth = _load(truth_dir, [name for name in names if _path(truth_dir, name).is_file()])
+    truth = load_tables(truth_dir, [name for name in names if _path(truth_dir, name).is_file()])
     if not any(len(table) for table in truth.tables.values()):
         raise InputError(f"{truth_dir}: no truth to score: expected rows in TABLE.parquet files")
     for name in _FRAMEWISE:
@@ -77,7 +77,7 @@ def load_pair(truth_dir: Path, result_dir: Path) -> tuple[MatchTables, MatchTabl
         for name in truth.tables
         if name not in OPTIONAL_TABLES or _path(result_dir, name).is_file()
     ]
-    result = _load(result_dir, wanted)
+    result = load_tables(result_dir, wanted)
     return truth, result
 
 
@@ -139,7 +139,13 @@ def frame_times(truth: MatchTables, frames: NDArray[np.int64]) -> NDArray[np.flo
     return times
 
 
-def _load(folder: Path, names: list[str]) -> MatchTables:
+def load_tables(folder: Path, names: Sequence[str]) -> MatchTables:
+    """Load the tables of these names, checked.
+
+    Raises:
+        InputError: the folder or a table is missing, a table breaks its schema, or an id is
+            repeated.
+    """
     if not folder.is_dir():
         raise InputError(f"no folder {folder}: give a folder of TABLE.parquet files")
     return MatchTables(folder, {name: _read(folder, name) for name in names})
@@ -148,7 +154,7 @@ def _load(folder: Path, names: list[str]) -> MatchTables:
 def _read(folder: Path, name: str) -> pa.Table:
     path = _path(folder, name)
     if not path.is_file():
-        raise InputError(f"no {path}: truth has this table, so the result needs it")
+        raise InputError(f"no {path}: this table is needed to score the folder")
     try:
         table = tables.check(name, pq.read_table(path))
     except (pa.ArrowException, OSError) as error:
