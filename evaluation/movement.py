@@ -74,6 +74,7 @@ def _coverage(
     truth: NDArray[np.float64], result: NDArray[np.float64], sigma_m: NDArray[np.float64]
 ) -> float | None:
     """Share of coordinates within sigma, which is each coordinate's standard deviation."""
-    error = np.abs(truth - result) / sigma_m[:, None]
+    error = np.abs(truth - result)
     known = ~np.isnan(error) & ~np.isnan(sigma_m)[:, None]
-    return share(int((error[known] <= 1).sum()), int(known.sum()))
+    # not divided: a sigma of 0 holds an error of 0
+    return share(int(((error <= sigma_m[:, None]) & known).sum()), int(known.sum()))

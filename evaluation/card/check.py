@@ -1,7 +1,7 @@
 """The quick form's committed numbers: written with their noise, and compared with new ones."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,9 @@ class Committed:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found: a line for each drop, and what could not be compared."""
+    """What a check found: how many figures it compared, a line for each drop, what it could not."""
 
+    compared: int
     drops: Sequence[str]
     notes: Sequence[str]
 
@@ -77,19 +78,19 @@ def read_committed(path: Path) -> dict[str, Committed]:
         raise InputError(f"{path}: not the numbers of a quick form: write them again") from error
 
 
-def compare(card: Card, committed: dict[str, Committed]) -> Verdict:
-    """Hold a card's measures against the committed ones.
+def compare(card: Card, committed: Mapping[str, Committed]) -> Verdict:
+    """Hold a card's measures against the committed ones of its sections.
 
     A committed measure that the card lacks is a drop, unless its whole section is missing.
     """
     found = {measure.key: measure for measure in card.measures}
-    missing = {section.name: section.missing for section in card.missing}
-    drops = []
-    for key, before in committed.items():
-        if key.partition(".")[0] not in missing:
-            drops += _drop(key, before, found.get(key))
-    notes = [f"{name}: not compared ({why})" for name, why in missing.items()]
-    return Verdict(drops, notes)
+    taken = {section.name for section in card.sections if not section.missing}
+    compared = {key: row for key, row in committed.items() if key.partition(".")[0] in taken}
+    drops = [
+        line for key, before in compared.items() for line in _drop(key, before, found.get(key))
+    ]
+    notes = [f"{section.name}: not compared ({section.missing})" for section in card.missing]
+    return Verdict(len(compared), drops, notes)
 
 
 def write_numbers(numbers: dict[str, Any], path: Path) -> None:

@@ -24,7 +24,7 @@ CASES = (
 """The full form's matches: about 2500 frames."""
 
 QUICK_CASES = (
-    SimulatedCase("main, quick", 950_111, 4),
+    SimulatedCase("main, quick", 950_111, 6),
     SimulatedCase("behind goal, quick", 950_112, 4, "behind_goal"),
 )
 

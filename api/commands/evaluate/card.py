@@ -69,18 +69,16 @@ def _checked(card: "Card", committed: Path) -> int:
     """1 where a figure dropped, with a line for each on stdout."""
     from evaluation.card.check import compare, read_committed
 
-    before = read_committed(committed)
-    verdict = compare(card, before)
+    verdict = compare(card, read_committed(committed))
     for line in verdict.notes:
         _say(line)
     for line in verdict.drops:
         print(line)
-    compared = len(before) - len(verdict.drops)
-    _say(f"{len(verdict.drops)} of {len(before)} figures dropped beyond their noise")
+    if not verdict.compared:
+        raise InputError(f"{committed}: none of its figures could be compared")
+    _say(f"{len(verdict.drops)} of {verdict.compared} figures dropped beyond their noise")
     if verdict.drops:
         _say(f"where that is meant (the simulator, the material): --quick --write {committed}")
-    elif not compared:
-        raise InputError(f"{committed}: none of its figures could be compared")
     return 1 if verdict.drops else 0
 
 

@@ -1,0 +1,341 @@
+"""The accuracy card: intervals, drops, worst cases and the page; and the quick form itself."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from api.command_line import main
+from domain.errors import InputError
+from evaluation.card import simulated
+from evaluation.card.answers import Answers, Image, Remembered, SimulatedCase
+from evaluation.card.boxed_frames import BoxedFrame, mistakes
+from evaluation.card.check import commit, compare, read_committed, write_numbers
+from evaluation.card.intervals import bootstrap
+from evaluation.card.measures import Card, Measure, Picture, Section
+from evaluation.card.page import page, write_card
+from evaluation.card.sections import FULL, QUICK, Planned, chosen, take
+from evaluation.card.worst_moments import worst_moment
+from evaluation.detection import Detections, LabelledBoxes, ap50_of_draws
+from evaluation.yolo_labels import LabelledImage
+from simulation import TEST_SEEDS_FROM, SimulationOptions, simulate, write
+
+COMMITTED = Path(__file__).parents[1] / "docs/accuracy/quick.json"
+
+
+def _measure(value: float | None, key: str = "real_frames.ap50.player", **more: object) -> Measure:
+    return Measure(key, "AP50 player", value, 51, "labelled boxes", **more)  # type: ignore[arg-type]
+
+
+def _card(*measures: Measure, missing: str = "") -> Card:
+    return Card([Section("real_frames", "Real frames", measures=measures, missing=missing)], "here")
+
+
+def _found(rows: Sequence[tuple[float, str]]) -> Detections:
+    """Boxes 10 wide and 20 high from (x, role), all with confidence 0.9."""
+    xyxy = np.array([[x, 0, x + 10, 20] for x, _ in rows], dtype=np.float64).reshape(-1, 4)
+    return Detections(xyxy, np.full(len(rows), 0.9), np.array([role for _, role in rows]))
+
+
+# ---------------------------------------------------------------- intervals
+
+
+def test_an_interval_of_equal_cases_has_no_width_and_few_cases_have_none() -> None:
+    assert bootstrap([0.5] * 8, lambda drawn: float(np.mean(drawn))) == (0.5, 0.5)
+    assert bootstrap([0.5] * 4, lambda drawn: float(np.mean(drawn))) is None
+
+
+def test_an_interval_is_as_wide_as_the_theory_says() -> None:
+    """The mean of 100 coins, 50 heads: 0.5 +- 1.96 sqrt(0.5 * 0.5 / 100) = 0.402 to 0.598."""
+    found = bootstrap([0.0, 1.0] * 50, lambda drawn: float(np.mean(drawn)))
+    assert found is not None
+    assert found == pytest.approx((0.402, 0.598), abs=0.02)
+    assert found == bootstrap([0.0, 1.0] * 50, lambda drawn: float(np.mean(drawn)))
+
+
+def test_average_precision_of_drawn_images_by_hand() -> None:
+    """Image 0 is found, image 1 is missed. AP50 of (0, 0) is 1, of (1, 1) 0; of (0, 1) recall
+    stops at 1/2, which 51 of the 101 levels reach."""
+    truth, found = LabelledBoxes(("player",)), LabelledBoxes(("player",))
+    for image in (1, 2):
+        truth.add_truth(image, ["player"], np.array([[0.0, 0, 10, 20]]))
+    found.add_found(1, _found([(0, "player")]))
+    draws = np.array([[0, 0], [1, 1], [0, 1]])
+    samples = ap50_of_draws(truth.records, found.records, draws)
+    assert samples["player"] == pytest.approx([1, 0, 51 / 101])
+    assert np.isnan(samples["ball"]).all()
+
+
+def test_a_score_of_matches_is_weighted_by_its_cases() -> None:
+    """3 passes at 1 and 1 pass at 0: (3 x 1 + 1 x 0) / 4 = 0.75 over 4 passes; a match without
+    passes does not count."""
+    given: Mapping[str, dict] = {
+        "a": {"event_f1": {"pass": 1.0}, "event_counts": {"pass": 3}},
+        "b": {"event_f1": {"pass": 0.0}, "event_counts": {"pass": 1}},
+        "c": {"event_f1": {}, "event_counts": {}},
+    }
+    found = {measure.key: measure for measure in simulated.measures(given)}
+    assert found["simulated.event_f1.pass"].value == pytest.approx(0.75)
+    assert found["simulated.event_f1.pass"].cases == 4
+    assert "simulated.hota" not in found
+
+
+# ---------------------------------------------------------------- drops
+
+
+@pytest.mark.parametrize(
+    ("committed", "now", "unit", "higher", "line"),
+    [
+        (0.97, 0.961, "", True, None),  # 0.009 off: within a share's floor of 0.01
+        (0.97, 0.955, "", True, "real_frames.ap50.player: fell from 0.970 to 0.955 (noise 0.010)"),
+        (0.97, 0.999, "", True, None),  # better is no drop
+        (0.20, 0.22, "m", False, None),  # 0.02 m off: within 0.03 m
+        (0.20, 0.25, "m", False, "real_frames.ap50.player: rose from 0.20 m to 0.25 m"),
+        (0.97, None, "", True, "real_frames.ap50.player: was 0.970, is not measured any more"),
+    ],
+)
+def test_a_drop_beyond_noise_is_named(
+    tmp_path: Path, committed: float, now: float | None, unit: str, higher: bool, line: str | None
+) -> None:
+    def card(value: float | None) -> Card:
+        return _card(_measure(value, unit=unit, higher_is_better=higher))
+
+    path = tmp_path / "quick.json"
+    write_numbers(commit([card(committed)], ["f32"]), path)
+    verdict = compare(card(now), read_committed(path))
+    assert verdict.compared == 1
+    assert len(verdict.drops) == (line is not None)
+    assert line is None or verdict.drops[0].startswith(line)
+
+
+def test_noise_is_how_far_the_precisions_lie_apart(tmp_path: Path) -> None:
+    """0.90 and 0.94: committed as 0.92 with noise 0.04, so 0.89 passes and 0.87 is a drop."""
+    path = tmp_path / "quick.json"
+    runs = [_card(_measure(0.90)), _card(_measure(0.94))]
+    write_numbers(commit(runs, ["f32", "bf16"]), path)
+    before = read_committed(path)
+    assert before["real_frames.ap50.player"].noise == pytest.approx(0.04)
+    assert not compare(_card(_measure(0.89)), before).drops
+    assert compare(_card(_measure(0.87)), before).drops
+
+
+def test_what_is_no_score_is_not_committed() -> None:
+    """A share within one sigma should be 0.683: neither more nor less is better."""
+    neither = _measure(0.7, "real_frames.sigma.share", higher_is_better=None)
+    assert commit([_card(neither, _measure(None))], ["f32"])["measures"] == {}
+
+
+def test_a_section_without_material_is_told_and_not_compared(tmp_path: Path) -> None:
+    path = tmp_path / "quick.json"
+    write_numbers(commit([_card(_measure(0.9))], ["f32"]), path)
+    verdict = compare(_card(missing="the real material has no players"), read_committed(path))
+    assert (verdict.compared, verdict.drops) == (0, [])
+    assert verdict.notes == ["real_frames: not compared (the real material has no players)"]
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"measures": {"a.b": {"value": 1}}}', "[1]"])
+def test_a_file_that_is_no_quick_form_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "quick.json").write_text(text)
+    with pytest.raises(InputError, match=r"quick\.json: not the numbers of a quick form"):
+        read_committed(tmp_path / "quick.json")
+
+
+# ---------------------------------------------------------------- the page
+
+
+def test_the_page_has_each_figure_with_its_cases_and_says_what_is_missing() -> None:
+    shown = _measure(0.977, headline=True, interval=(0.951, 0.986), beside="best: 1")
+    sections = [
+        Section("real_frames", "Real frames", "Taken so.", [shown], wall_s=7.2),
+        Section("strangers", "Strangers", missing="the real material has no other"),
+    ]
+    text = page(Card(sections, "2 cores"))
+    row = "| AP50 player | 0.977 | 0.951 to 0.986 | 51 labelled boxes | best: 1 |"
+    assert text.count(row) == 2  # in short, and in its section
+    assert "Strangers: not in this card (the real material has no other)." in text
+    assert "| together | 7 s |" in text
+    assert text.endswith("On 2 cores.\n")
+
+
+def test_pictures_of_real_footage_stay_away_from_the_page(tmp_path: Path) -> None:
+    pictures = [
+        Picture("drawn.png", "drawn", b"drawn"),
+        Picture("real.jpg", "real", b"real", private=True),
+    ]
+    out, private = tmp_path / "out", tmp_path / "private"
+    (out / "images").mkdir(parents=True)
+    (out / "images/earlier.png").write_bytes(b"of an earlier card")
+    write_card(Card([Section("a", "A", pictures=pictures)], "here"), out, private)
+    assert {path.name for path in (out / "images").iterdir()} == {"drawn.png"}
+    assert (private / "real.jpg").read_bytes() == b"real"
+    text = (out / "README.md").read_text()
+    assert "images/drawn.png" in text
+    assert "real.jpg" not in text
+    assert json.loads((out / "card.json").read_text())["machine"] == "here"
+
+
+def test_pictures_of_real_footage_never_go_into_a_repository(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    with pytest.raises(InputError, match="lies inside the repository"):
+        write_card(Card([], "here"), tmp_path / "out", tmp_path / "deep/er")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to do"),
+        (["--check", "docs/accuracy/quick.json"], "add --quick"),
+        (["--out", "OUT", "--private", str(Path(__file__).parent)], "inside the repository"),
+        (["--out", "OUT", "--only", "weather"], "no section weather: there are real_frames"),
+        (["--out", "OUT", "--data", "nowhere"], "there is no such folder"),
+    ],
+)
+def test_bad_usage_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture, arguments: list[str], message: str
+) -> None:
+    given = [str(tmp_path / "out") if word == "OUT" else word for word in arguments]
+    assert main(["evaluate", "card", "--cache", str(tmp_path / "cache"), *given]) == 2
+    assert message in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- sections
+
+
+def test_missed_and_false_boxes_by_hand() -> None:
+    """The keeper is called a player (missed and false), the ball is not found, a second player is
+    invented. Where only players are labelled, keepers are players: the invented one is left."""
+    labelled = [(0, "player"), (50, "goalkeeper"), (90, "ball")]
+    truth = _found(labelled)
+    found = _found([(1, "player"), (50, "player"), (200, "player")])
+    frame = BoxedFrame(
+        LabelledImage(Path("a.jpg"), Path("a.txt")), [r for _, r in labelled], truth.xyxy, found
+    )
+    wrong = mistakes(frame, ("player", "goalkeeper", "referee", "ball"))
+    assert (wrong.missed.tolist(), wrong.false.tolist()) == ([1, 2], [1, 2])
+    wrong = mistakes(frame, ("player",))
+    assert (wrong.missed.tolist(), wrong.false.tolist()) == ([], [2])
+
+
+def test_an_image_is_asked_for_once() -> None:
+    asked: list[int] = []
+
+    def detect(image: Image) -> Detections:
+        asked.append(int(image[0, 0, 0]))
+        return _found([])
+
+    remembered = Remembered(detect, lambda _: None)
+    for grey in (1, 2, 1):
+        remembered.detect(np.full((4, 4, 3), grey, np.uint8))
+    assert asked == [1, 2]
+
+
+def test_the_fixed_set_is_of_seeds_that_only_tests_use() -> None:
+    cases = [*simulated.CASES, *simulated.QUICK_CASES]
+    assert all(case.seed >= TEST_SEEDS_FROM for case in cases)
+    assert len({case.seed for case in cases}) == len({case.name for case in cases}) == len(cases)
+
+
+def test_sections_can_be_chosen_and_lack_their_material(tmp_path: Path) -> None:
+    told: list[str] = []
+    plan = [
+        Planned("real_frames", "Real frames", ("players",), lambda *_: pytest.fail("was taken")),
+        Planned("drawn", "Drawn", (), lambda *_: Section("drawn", "Drawn")),
+    ]
+    card = take(plan, tmp_path, _answers(tmp_path), "here", told.append)
+    assert [bool(section.missing) for section in card.sections] == [True, False]
+    assert told == ["Real frames: left out, the real material has no players", "Drawn"]
+    assert [planned.name for planned in chosen(QUICK, ["simulated"])] == ["simulated"]
+    assert {planned.name for planned in QUICK} <= {planned.name for planned in FULL}
+
+
+CASE = SimulatedCase("small", TEST_SEEDS_FROM + 13, 1.0, width=640, height=360)
+GONE = 12
+"""The frame in which the answers lack two players."""
+
+
+def _answers(folder: Path, answered: Path | None = None) -> Answers:
+    """A product whose pictures are black and whose analyses are all `answered`."""
+    black = np.zeros((CASE.height, CASE.width, 3), np.uint8)
+    return Answers(
+        detect=lambda _: _found([]),
+        calibrate=lambda _: None,
+        events=lambda *_: pa.table({}),
+        render=lambda _: folder / "truth",
+        analyse=lambda _: answered or folder,
+        frames=lambda _, numbers: dict.fromkeys(numbers, black),
+        scratch=folder / "scratch",
+    )
+
+
+@pytest.fixture(scope="module")
+def simulated_answer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Truth, and an answer that equals it but for two players in one frame."""
+    folder = tmp_path_factory.mktemp("card")
+    options = SimulationOptions(
+        seed=CASE.seed, seconds=CASE.seconds, width=CASE.width, height=CASE.height
+    )
+    match = simulate(options)
+    for name in ("truth", "answer"):
+        write(match, folder / name, video=False)
+    tracks = pq.read_table(folder / "answer/tracks.parquet")
+    seen = tracks.filter(pc.and_(pc.equal(tracks["frame"], GONE), tracks["observed"]))
+    two = [track for track in seen["track"].to_pylist() if track not in (23, 24, 25)][:2]
+    gone = pc.and_(pc.equal(tracks["frame"], GONE), pc.is_in(tracks["track"], pa.array(two)))
+    pq.write_table(tracks.filter(pc.invert(gone)), folder / "answer/tracks.parquet")
+    return folder
+
+
+def test_the_worst_moment_is_the_one_that_lacks_two_players(simulated_answer: Path) -> None:
+    moment = worst_moment("small", simulated_answer / "truth", simulated_answer / "answer")
+    assert (moment.frame, moment.mistakes) == (GONE, 2)
+    assert (len(moment.missed), len(moment.false), moment.ball_is_wrong) == (2, 0, False)
+
+
+def test_a_simulated_match_becomes_a_section(simulated_answer: Path) -> None:
+    answers = _answers(simulated_answer, simulated_answer / "answer")
+    section = simulated.section(answers, [CASE])
+    found = {measure.key: measure for measure in section.measures}
+    assert found["simulated.ball_f1_1m"].value == 1.0
+    assert found["simulated.team_accuracy_per_player"].value == 1.0
+    assert 0.95 < (found["simulated.hota"].value or 0) < 1.0
+    assert found["simulated.calibration_median_error_m"].value == pytest.approx(0, abs=1e-6)
+    assert [picture.name for picture in section.pictures] == [
+        "simulated-matches.png", "simulated-worst-1.jpg",
+    ]  # fmt: skip
+    assert section.pictures[1].caption.startswith(f"small, frame {GONE}: 2 of")
+    again = simulated.section(answers, [CASE])
+    assert [p.data for p in again.pictures] == [p.data for p in section.pictures]
+
+
+# ---------------------------------------------------------------- the quick form
+
+
+@pytest.mark.slow
+def test_no_figure_of_the_quick_form_dropped(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Without the real material, which is said, the simulated matches are still compared."""
+    code = main(
+        ["evaluate", "card", "--quick", "--check", str(COMMITTED), "--cache", str(tmp_path)]
+    )
+    told = capsys.readouterr()
+    assert code == 0, told.out
+    assert "0 of" in told.err
+
+
+@pytest.mark.slow
+@pytest.mark.real
+def test_a_worse_detector_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture, real_data: Path
+) -> None:
+    """Only people of whom it is all but certain: most are lost, and the check says so."""
+    worse = ["--only", "real_frames", "--set", "player_detection.confidence_threshold=0.9"]
+    given = ["--check", str(COMMITTED), "--cache", str(tmp_path), "--data", str(real_data)]
+    assert main(["evaluate", "card", "--quick", *given, *worse]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("real_frames.ap50.player: fell from 0.9") for line in lines)
+    assert not any(line.startswith("real_frames.pitch") for line in lines)
