@@ -16,7 +16,7 @@ from domain.errors import InputError
 from evaluation.collected import frame_rate, load_events, load_tracking
 from evaluation.event_matching import count_times, pair_times, time_error_s
 from evaluation.events import fit_offset, score_events
-from tests.scored_match import events_table
+from tests.scored_match import events_table, with_column
 
 
 def test_events_match_one_to_one() -> None:
@@ -135,12 +135,20 @@ def test_collected_events_by_hand(collected: Path) -> None:
 
     def analyse(tracks: pa.Table, ball: pa.Table, identities: pa.Table, rate: float) -> pa.Table:
         seen.append((len(tracks), len(ball), len(identities), rate))
-        return events_table([("pass", frame) for frame in frames] + [("tackle", 3)])
+        found = events_table([("pass", frame) for frame in frames] + [("tackle", 3)])
+        return with_column(found, "player", ["A"] * len(found))
 
     scores = score_events(collected, analyse)
     assert seen == [(1000, 500, 2, 25.0)]
     assert scores["pass"]["n"] == 10
     assert scores["pass"]["precision"] == scores["pass"]["recall"] == scores["pass"]["f1"] == 0.8
+    # 8 hits, 2 false, 2 missed: the standard error of F1 is about 0.1
+    assert 0.5 < scores["pass"]["f1_low"] < 0.8 < scores["pass"]["f1_high"] <= 1
+    # A and B play in turn, and the analysis always says A: right for half of the 8 pairs
+    assert (scores["pass"]["player_accuracy"], scores["pass"]["player_n"]) == (0.5, 8)
+    # the ball leaves the reach of each player but the last within a second: 2 x 9 / (9 + 10)
+    assert scores["pass"]["ceiling_f1"] == pytest.approx(18 / 19)
+    assert "ceiling_f1" not in scores["ball_out"]
     assert scores["kick_off"]["n"] == scores["ball_out"]["n"] == 1
     assert scores["kick_off"]["recall"] == 0
     # tackles are not collected here: they cannot be scored
@@ -209,3 +217,6 @@ def test_real_events_scored_against_themselves(real_data: Path) -> None:
     scores = score_events(folder, lambda *_: events_table(rows))
     assert scores["pass"]["n"] == 37
     assert scores["pass"]["f1"] == scores["shot"]["f1"] == scores["ball_out"]["f1"] == 1.0
+    # even the moment at which the ball leaves the passer is not within a second of each stamp
+    assert 0.85 < scores["pass"]["ceiling_f1"] < 1
+    assert scores["pass"]["ceiling_f1_0_5s"] < scores["pass"]["ceiling_f1"]

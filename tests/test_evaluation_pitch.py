@@ -7,7 +7,7 @@ import pytest
 
 from domain.errors import InputError, TableError
 from domain.pitch import Pitch, project
-from evaluation.pitch import score_pitch, true_camera
+from evaluation.pitch import score_non_pitch, score_pitch, true_camera
 from evaluation.yolo_labels import labelled_images, read_points
 from tests.scored_match import camera, image_set, moved
 
@@ -48,6 +48,16 @@ def test_pitch_frames_without_truth(tmp_path: Path) -> None:
     assert (scores["frames"], scores["answered"], scores["median_error_m"]) == (1, 0, None)
     assert (scores["non_pitch_frames"], scores["false_answers"]) == (2, 1)
     assert scores["unscored_frames"] == 1
+
+
+def test_pictures_without_a_pitch(tmp_path: Path) -> None:
+    """Three pictures, a camera is claimed for one."""
+    folder = image_set(tmp_path / "set", ["", "", ""])
+    answers = iter([None, camera(), None])
+    scores = score_non_pitch(folder / "images", lambda _: next(answers))
+    assert scores == {"images": 3, "false_answers": 1, "false_answer_share": pytest.approx(1 / 3)}
+    with pytest.raises(InputError, match="no image"):
+        score_non_pitch(folder / "labels", lambda _: None)
 
 
 def test_points_on_one_line_determine_no_camera() -> None:
