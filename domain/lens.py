@@ -16,7 +16,7 @@ NEWTON_STEPS = 6
 
 
 def bent(offsets: Array, k: ArrayLike) -> Array:
-    """Where offsets (..., 2) of a straight lens appear; `k` is a number or (...). NaN past the fold."""
+    """Where offsets (..., 2) of a straight lens appear, NaN past the fold; `k` is one or (...)."""
     k_r2 = np.asarray(k) * (offsets**2).sum(axis=-1)
     factor = np.where(3 * k_r2 > FOLD, 1 + k_r2, np.nan)
     return np.asarray(offsets * factor[..., None])

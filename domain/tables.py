@@ -202,6 +202,7 @@ _PUBLIC: dict[str, list[pa.Field]] = {
     ],
     "calibration": [
         _FRAME,
+        # from the pixels of a straight lens to metres: undo the bend of k1 first (domain.lens)
         _nullable("homography", _homography),
         _nullable("focal_px", _f64, 0),
         _nullable("pan_deg", _f64),

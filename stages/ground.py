@@ -8,8 +8,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from domain.lens import straightening
+
 FloatArray = NDArray[np.float64]
-NO_HOMOGRAPHY = np.full(9, np.nan)
+CAMERA_SIZE = 10
+"""Numbers that take a pixel to the ground: the homography's nine, and the lens's k1 / focal^2."""
 
 
 def homography_rows(column: pa.ChunkedArray) -> FloatArray:
@@ -21,24 +24,48 @@ def homography_rows(column: pa.ChunkedArray) -> FloatArray:
     return result
 
 
+def camera_rows(calibration: pa.Table) -> FloatArray:
+    """The table `calibration` as an array (n, CAMERA_SIZE); NaN where there is no homography.
+
+    A lens of which nothing is known is straight.
+    """
+    k1, focal = (calibration[name].to_numpy(zero_copy_only=False) for name in ("k1", "focal_px"))
+    bend = np.nan_to_num(k1 / focal**2)
+    return np.column_stack([homography_rows(calibration["homography"]), bend])
+
+
 def to_pitch(
-    homography: FloatArray, pixels: FloatArray, bottom_centre: tuple[float, float]
+    camera: FloatArray, pixels: FloatArray, centre: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
     """Points of the image on the ground plane.
 
     Args:
-        homography: (n, 9) or (1, 9), row by row, pixel to metre; NaN where there is none.
+        camera: (n, 10) or (1, 10), as of `camera_rows`; NaN where there is none.
         pixels: (n, 2) source pixels.
-        bottom_centre: the middle of the picture's lower edge, which always shows ground in front
-            of the camera: a point on the other side of the horizon is none of the pitch.
+        centre: the picture's middle, about which the lens bends. The middle of the lower edge
+            always shows ground before the camera: a point beyond the horizon is none of the pitch.
 
     Returns:
         Metres (n, 2) and the Jacobian d(metre)/d(pixel) (n, 2, 2); NaN where unknown.
     """
+    bend = np.broadcast_to(camera[:, 9], len(pixels))
+    offsets, straight = straightening(pixels - np.array(centre), np.nan_to_num(bend))
+    bottom = (centre[0], 2 * centre[1])
+    place, jacobian = _mapped(camera[:, :9], offsets + np.array(centre), bottom)
+    return place, jacobian @ straight
+
+
+def _mapped(
+    homography: FloatArray, pixels: FloatArray, near: tuple[float, float]
+) -> tuple[FloatArray, FloatArray]:
+    """Points (n, 2) by homographies (n, 9) or (1, 9), and the Jacobian (n, 2, 2).
+
+    NaN for what lies on the other side of the horizon than the point `near`.
+    """
     h = homography.T
     u, v = pixels[:, 0], pixels[:, 1]
     depth = h[6] * u + h[7] * v + h[8]
-    ahead = depth * (h[6] * bottom_centre[0] + h[7] * bottom_centre[1] + h[8]) > 0
+    ahead = depth * (h[6] * near[0] + h[7] * near[1] + h[8]) > 0
     depth = np.where(ahead, depth, np.nan)
     x = (h[0] * u + h[1] * v + h[2]) / depth
     y = (h[3] * u + h[4] * v + h[5]) / depth
@@ -68,7 +95,7 @@ def move(motion: FloatArray, points: FloatArray) -> tuple[FloatArray, FloatArray
     if not np.isfinite(motion).all():
         return points, np.broadcast_to(np.eye(2), (len(points), 2, 2))
     # the picture's own corner is surely on its near side
-    moved, jacobian = to_pitch(motion[None], points, (0.0, 0.0))
+    moved, jacobian = _mapped(motion[None], points, (0.0, 0.0))
     lost = ~np.isfinite(moved).all(axis=1)
     moved[lost], jacobian[lost] = points[lost], np.eye(2)
     return moved, jacobian

@@ -17,12 +17,12 @@ FACTS = MatchFacts(WIDTH, HEIGHT, RATE)
 CENTRE = np.array([WIDTH, HEIGHT]) / 2
 POINTS = Pitch().points()
 # a wide picture from the same stand, from which all others are cut out
-_WHOLE = np.array([0.0, -0.22, 0.0, np.log(1700.0), -2.0, -68.0, 18.0, 0.0])
+_WHOLE = np.array([0.0, -0.22, 0.0, np.log(1700.0), -2.0, -68.0, 18.0, 0.0, 0.0])
 _WHOLE_SIZE = (3400, 1300)
 
 
 def camera_path(count: int, turn: float = 1.0) -> Array:
-    """Cameras (count, 8) that pan by up to 17 degrees and zoom by a third, in slow waves."""
+    """Cameras (count, 9) that pan by up to 17 degrees and zoom by a third, in slow waves."""
     time = np.arange(count) / RATE * turn
     path = np.tile(_WHOLE, (count, 1))
     path[:, cameras.PAN] = 0.3 * np.sin(time / 1.5 + 1)

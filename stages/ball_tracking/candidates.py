@@ -47,7 +47,7 @@ def read(rows: Rows, options: BallTrackingOptions, facts: MatchFacts) -> Frames:
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     certain = np.clip(confidence.astype(np.float64), 0.02, 0.98)
     evidence = np.log(certain / (1 - certain))
-    outside, on_spot = _place_cost(centre, frames.homography[row], frames.error_m[row], facts)
+    outside, on_spot = _place_cost(centre, frames.camera[row], frames.error_m[row], facts)
     evidence -= outside + SPOT_COST * on_spot
     evidence -= HEAD_COST * _on_head(centre, row, persons, person_row, len(frames.frame))
     frames.scale = _scale(persons, person_row, len(frames.frame))
@@ -78,11 +78,11 @@ def _frames(rows: Rows) -> Frames:
     table = rows["frames"]
     number = table["frame"].to_numpy()
     count = len(number)
-    homography, error_m = np.full((count, 9), np.nan), np.full(count, np.nan)
+    camera, error_m = np.full((count, ground.CAMERA_SIZE), np.nan), np.full(count, np.nan)
     calibration = rows.get("calibration")
     if calibration is not None and calibration.num_rows:
         row = np.searchsorted(number, calibration["frame"].to_numpy())
-        homography[row] = ground.homography_rows(calibration["homography"])
+        camera[row] = ground.camera_rows(calibration)
         error_m[row] = calibration["error_m"].to_numpy()
     return Frames(
         frame=number,
@@ -90,7 +90,7 @@ def _frames(rows: Rows) -> Frames:
         shot=table["shot"].to_numpy().astype(np.int64),
         elapsed_s=np.zeros(count),
         motion=ground.homography_rows(table["camera_motion"]),
-        homography=homography,
+        camera=camera,
         error_m=error_m,
         scale=np.full(count, np.nan),
         candidates=np.full((count, MAX_CANDIDATES, 5), np.nan),
@@ -112,14 +112,14 @@ def _boxes(table: pa.Table, frames: Frames) -> tuple[FloatArray, NDArray[np.int6
 
 
 def _place_cost(
-    centre: FloatArray, homography: FloatArray, error_m: FloatArray, facts: MatchFacts
+    centre: FloatArray, camera: FloatArray, error_m: FloatArray, facts: MatchFacts
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """The cost (n,) of places (n, 2) outside the pitch, and which lie on a painted spot.
 
     A ball in the air seems to lie far behind where it is, so the stands cost, but do not exclude.
     """
-    bottom = (facts.width / 2, float(facts.height))
-    place, _ = ground.to_pitch(homography, centre, bottom)
+    middle = (facts.width / 2, facts.height / 2)
+    place, _ = ground.to_pitch(camera, centre, middle)
     limits = np.array([facts.pitch.half_length_m, facts.pitch.half_width_m]) + OUTSIDE_FROM_M
     outside = np.maximum(np.abs(place) - limits, 0.0).max(axis=1)
     cost = np.minimum(OUTSIDE_COST_PER_M * outside, MAX_OUTSIDE_COST)

@@ -41,8 +41,8 @@ def locate(
     the pitch is so nearly always: both widen the deviation.
     """
     touching = pixel + np.column_stack([np.zeros(len(pixel)), BALL_RADIUS_M * frames.scale])
-    bottom = (facts.width / 2, float(facts.height))
-    place, jacobian = ground.to_pitch(frames.homography, touching, bottom)
+    middle = (facts.width / 2, facts.height / 2)
+    place, jacobian = ground.to_pitch(frames.camera, touching, middle)
     spread = np.sqrt(variance)
     noise_m = ground.noise_m(jacobian, spread, spread)
     speed = np.hypot(*(jacobian * velocity[:, None, :]).sum(axis=2).T)

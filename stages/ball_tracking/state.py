@@ -3,6 +3,8 @@
 import msgspec
 import numpy as np
 
+from stages.ground import CAMERA_SIZE
+
 MAX_CANDIDATES = 6
 # what a hypothesis says of a frame: a candidate's place in the list plus 16 times how it was
 # reached, or one of these
@@ -31,7 +33,7 @@ class Frames(msgspec.Struct):
     shot: np.ndarray = _array(np.int64)
     elapsed_s: np.ndarray = _array(np.float64)
     motion: np.ndarray = _array(np.float64, 9)
-    homography: np.ndarray = _array(np.float64, 9)
+    camera: np.ndarray = _array(np.float64, CAMERA_SIZE)
     error_m: np.ndarray = _array(np.float64)
     scale: np.ndarray = _array(np.float64)
     candidates: np.ndarray = _array(np.float64, MAX_CANDIDATES, 5)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.lens import bent
 from domain.pitch import Pitch
 from stages.export.lettering import Image, Mask, Sprite, pill, rounded, text_mask
 from stages.export.palette import BGR, TEXT_HEX, bgr
@@ -42,7 +43,8 @@ class Painter:
         canvas = self._canvas
         np.copyto(canvas, image)
         if scene.homography is not None:
-            self._pitch(canvas, scene.homography, _LINE_BGR.get(scene.calibration, _WHITE))
+            colour = _LINE_BGR.get(scene.calibration, _WHITE)
+            self._pitch(canvas, scene.homography, scene.bend, colour)
         people = sorted(scene.people, key=lambda person: person.box[3])
         for person in people:
             self._ring(canvas, person)
@@ -55,8 +57,10 @@ class Painter:
             self._radar.draw(canvas, scene)
         return canvas
 
-    def _pitch(self, canvas: Image, homography: NDArray, colour: tuple[int, int, int]) -> None:
-        for line in visible_lines(self._lines, homography, self._size):
+    def _pitch(
+        self, canvas: Image, homography: NDArray, bend: float, colour: tuple[int, int, int]
+    ) -> None:
+        for line in visible_lines(self._lines, homography, self._size, bend):
             fixed = np.round(line * (1 << _BITS)).astype(np.int32)
             cv2.polylines(canvas, [fixed], False, colour, 1, cv2.LINE_AA, _BITS)
 
@@ -126,13 +130,17 @@ def status_text(scene: Scene, time_s: float) -> str:
 
 
 def visible_lines(
-    lines: list[NDArray[np.float64]], homography: NDArray, size: NDArray[np.float64]
+    lines: list[NDArray[np.float64]],
+    homography: NDArray,
+    size: NDArray[np.float64],
+    bend: float = 0.0,
 ) -> list[NDArray[np.float64]]:
     """The stretches of polylines in metres that the image shows, in pixels (n, 2).
 
     Args:
-        homography: (3, 3), pixel to metre.
+        homography: (3, 3), pixel of a straight lens to metre.
         size: width and height of the image in pixels.
+        bend: the lens's k1 / focal^2.
     """
     to_image = np.linalg.inv(homography)
     # the horizon divides the ground plane: the image's lower edge shows the part before the camera
@@ -142,7 +150,8 @@ def visible_lines(
     for line in lines:
         mapped = np.column_stack([line, np.ones(len(line))]) @ to_image.T
         with np.errstate(divide="ignore", invalid="ignore"):
-            pixels = mapped[:, :2] / mapped[:, 2:]
+            straight = mapped[:, :2] / mapped[:, 2:]
+            pixels = bent(straight - size / 2, bend) + size / 2
         near = (mapped[:, 2] * ahead > 0) & (np.abs(pixels - size / 2) < size).all(axis=1)
         edges = np.flatnonzero(np.diff(near)) + 1
         pieces = np.split(np.arange(len(line)), edges)

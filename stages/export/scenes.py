@@ -38,11 +38,15 @@ class BallMark:
 
 @dataclass(frozen=True)
 class Scene:
-    """One frame. `calibration` is measured, propagated, none, or empty where nobody looked."""
+    """One frame. `calibration` is measured, propagated, none, or empty where nobody looked.
+
+    `homography` (3, 3) takes pixels of a straight lens to metres, `bend` is k1 / focal^2.
+    """
 
     people: list[Person]
     ball: BallMark | None
     homography: Array | None
+    bend: float
     calibration: str
     error_m: float | None
 
@@ -73,13 +77,14 @@ class Scenes:
                 self._rows[name] = cursor.until(self._end).combine_chunks()
                 self._frames[name] = self._rows[name]["frame"].to_numpy()
         calibration = self._of("calibration", frame).to_pylist()
-        nothing: dict[str, Any] = {"homography": None, "status": "", "error_m": None}
+        nothing: dict[str, Any] = dict.fromkeys(("homography", "k1", "error_m")) | {"status": ""}
         row = calibration[0] if calibration else nothing
         known = row["homography"] is not None
         return Scene(
             self._people(self._of("tracks", frame)),
             _ball(self._of("ball", frame)),
             np.array(row["homography"]).reshape(3, 3) if known else None,
+            row["k1"] / row["focal_px"] ** 2 if row["k1"] else 0.0,
             row["status"],
             row["error_m"],
         )

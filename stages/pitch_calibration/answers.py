@@ -13,7 +13,7 @@ from domain.pitch import Pitch
 from stages import periods as match_time
 from stages.pitch_calibration import camera as cameras
 from stages.pitch_calibration.belief import Belief
-from stages.pitch_calibration.camera import LOG_FOCAL, PAN, ROLL, TILT, X, Y, Z
+from stages.pitch_calibration.camera import K1, LOG_FOCAL, PAN, ROLL, TILT, X, Y, Z
 from stages.pitch_calibration.fixed import FixedCamera
 from stages.pitch_calibration.following import Row
 from stages.pitch_calibration.settling import expected_errors
@@ -110,12 +110,21 @@ def _none(row: Row) -> dict[str, Any]:
 
 
 def _camera_columns(camera: Array | None) -> dict[str, float | None]:
-    names = ("focal_px", "pan_deg", "tilt_deg", "roll_deg", "camera_x", "camera_y", "camera_z")
+    names = (
+        "focal_px",
+        "pan_deg",
+        "tilt_deg",
+        "roll_deg",
+        "camera_x",
+        "camera_y",
+        "camera_z",
+        "k1",
+    )
     if camera is None:
-        return {**dict.fromkeys(names), "k1": None}
+        return dict.fromkeys(names)
     angles = np.degrees(camera[[PAN, TILT, ROLL]])
-    values = [np.exp(camera[LOG_FOCAL]), *angles, *camera[[X, Y, Z]]]
-    return {**dict(zip(names, map(float, values), strict=True)), "k1": None}
+    values = [np.exp(camera[LOG_FOCAL]), *angles, *camera[[X, Y, Z, K1]]]
+    return dict(zip(names, map(float, values), strict=True))
 
 
 def _calibration(answers: Sequence[dict[str, Any]]) -> pa.Table:

@@ -1,25 +1,28 @@
-"""A camera that looks at a flat pitch: eight numbers, and what each of them does to the picture.
+"""A camera that looks at a flat pitch: nine numbers, and what each of them does to the picture.
 
-The camera vector is pan, tilt, roll (radians), log focal length (pixels), x, y, z (metres) and the
-log ratio of vertical to horizontal focal length; the principal point is the picture's centre and
-there is no skew. It is a full chart of the homographies between a plane and a picture, in numbers
-for which one knows what is usual (Hartley and Zisserman, Multiple View Geometry, chapter 8). Pan
-is 0 looking along +y and grows to the right, tilt grows upwards, roll grows as the camera turns
-clockwise. Pixels are continuous, with (0, 0) the picture's top-left corner.
+The camera vector is pan, tilt, roll (radians), log focal length (pixels), x, y, z (metres), the
+log ratio of vertical to horizontal focal length, and k1, by which the lens bends lines
+(domain.lens); the principal point is the picture's centre and there is no skew. The first eight are
+a full chart of the homographies between a plane and a picture, in numbers for which one knows what
+is usual (Hartley and Zisserman, Multiple View Geometry, chapter 8). Pan is 0 looking along +y and
+grows to the right, tilt grows upwards, roll grows as the camera turns clockwise. Pixels are
+continuous, with (0, 0) the picture's top-left corner.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.lens import straightened
+
 Array = NDArray[np.float64]
 
-PAN, TILT, ROLL, LOG_FOCAL, X, Y, Z, LOG_ASPECT = range(8)
-SIZE = 8
+PAN, TILT, ROLL, LOG_FOCAL, X, Y, Z, LOG_ASPECT, K1 = range(9)
+SIZE = 9
 TURNING = [PAN, TILT, ROLL, LOG_FOCAL]
 
 
 def rotation(camera: Array) -> Array:
-    """World to camera axes (right, down, forward), (..., 3, 3), of cameras (..., 8)."""
+    """World to camera axes (right, down, forward), (..., 3, 3), of cameras (..., 9)."""
     angles = camera[..., : ROLL + 1]
     sin, cos = np.sin(angles), np.cos(angles)
     sp, st, sr = sin[..., PAN], sin[..., TILT], sin[..., ROLL]
@@ -33,7 +36,7 @@ def rotation(camera: Array) -> Array:
 
 
 def intrinsics(camera: Array, centre: Array) -> Array:
-    """(..., 3, 3) of cameras (..., 8) whose picture has its middle at `centre` (2,)."""
+    """(..., 3, 3) of cameras (..., 9) whose picture has its middle at `centre` (2,)."""
     matrix = np.zeros((*camera.shape[:-1], 3, 3))
     focal = np.exp(camera[..., LOG_FOCAL])
     matrix[..., 0, 0], matrix[..., 1, 1] = focal, focal * np.exp(camera[..., LOG_ASPECT])
@@ -42,7 +45,10 @@ def intrinsics(camera: Array, centre: Array) -> Array:
 
 
 def ground_to_pixel(camera: Array, centre: Array) -> Array:
-    """Homographies (..., 3, 3) from metres on the pitch to pixels; the third row gives depth."""
+    """Homographies (..., 3, 3) from metres on the pitch to the pixels of a straight lens.
+
+    The third row gives depth.
+    """
     plane = np.zeros((*camera.shape[:-1], 3, 3))
     plane[..., 0, 0] = plane[..., 1, 1] = 1.0
     plane[..., :, 2] = -camera[..., X : Z + 1]
@@ -50,13 +56,19 @@ def ground_to_pixel(camera: Array, centre: Array) -> Array:
 
 
 def pixel_to_ground(camera: Array, centre: Array) -> Array:
-    """Homographies (..., 3, 3) from pixels to metres, scaled to a last element of +-1 or less."""
+    """Homographies (..., 3, 3) from a straight lens's pixels to metres, of norm 1."""
     homography = np.linalg.inv(ground_to_pixel(camera, centre))
     return np.asarray(homography / np.linalg.norm(homography, axis=(-2, -1), keepdims=True))
 
 
+def straight(camera: Array, centre: Array, pixels: Array) -> Array:
+    """Where pixels (p, 2) of cameras (..., 9) would be without their lens's bend, (..., p, 2)."""
+    bend = camera[..., K1] / np.exp(2 * camera[..., LOG_FOCAL])
+    return straightened(pixels - centre, bend[..., None]) + centre
+
+
 def view(camera: Array, centre: Array, ground: Array) -> tuple[Array, Array]:
-    """Pixels (n, 2) of ground points (n, 2), and their derivatives (n, 2, 8) by the camera.
+    """Pixels (n, 2) of ground points (n, 2), and their derivatives (n, 2, 9) by the camera.
 
     Points behind the camera give NaN.
     """
@@ -70,9 +82,17 @@ def view(camera: Array, centre: Array, ground: Array) -> tuple[Array, Array]:
     slope = seen[:, :2] / depth[:, None]
     jacobian = np.zeros((len(ground), 2, SIZE))
     jacobian[:, :, :7] = (moved[:, :2] - slope[:, :, None] * moved[:, 2:]) / depth[:, None, None]
-    jacobian[:, :, LOG_FOCAL] = slope
-    jacobian[:, 1, LOG_ASPECT] = slope[:, 1]
-    return slope * focal + centre, jacobian * focal[:, None]
+    square = (slope**2).sum(axis=1)
+    factor = 1 + camera[K1] * square
+    # d (s (1 + k s^2)) = (1 + k s^2) ds + 2 k s (s ds): the second part is along the ray
+    along = np.einsum("ni,nij->nj", slope, jacobian)
+    jacobian = factor[:, None, None] * jacobian
+    jacobian += 2 * camera[K1] * slope[:, :, None] * along[:, None, :]
+    bent = slope * factor[:, None]
+    jacobian[:, :, LOG_FOCAL] = bent
+    jacobian[:, 1, LOG_ASPECT] = bent[:, 1]
+    jacobian[:, :, K1] = slope * square[:, None]
+    return bent * focal + centre, jacobian * focal[:, None]
 
 
 def _seen_by_camera(camera: Array, axes: Array, offset: Array, seen: Array) -> Array:
@@ -92,7 +112,7 @@ def _seen_by_camera(camera: Array, axes: Array, offset: Array, seen: Array) -> A
 def from_homography(
     homography: Array, centre: Array, log_focal: float | None = None
 ) -> Array | None:
-    """The camera (8,) whose pictures `homography` (pixels to metres) explains, or None.
+    """The straight camera (9,) whose pictures `homography` (pixels to metres) explains, or None.
 
     The two rotated axes of the ground must be at right angles and of one length, which gives the
     focal length (Zhang, 2000), unless it is given. None where no focal length satisfies that, or
@@ -140,7 +160,7 @@ def _angles(axes: Array) -> Array:
 
 
 def carried(camera: Array, motion: Array, centre: Array) -> Array:
-    """The camera (8,) after a motion (3, 3) of the picture's pixels; it stays in its place.
+    """The camera (9,) after a motion (3, 3) of the picture's pixels; it stays in its place.
 
     Only the motion at the picture's middle is used (its shift, zoom and turn): there a motion is
     known best, and with the camera's own focal length it says all about a turn and a zoom.

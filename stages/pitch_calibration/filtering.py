@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from stages.pitch_calibration import camera as cameras
 from stages.pitch_calibration.belief import Belief, Fit, Sighting, adjusted
-from stages.pitch_calibration.camera import LOG_ASPECT, LOG_FOCAL, PAN, ROLL, SIZE, TILT, X, Z
+from stages.pitch_calibration.camera import K1, LOG_ASPECT, LOG_FOCAL, PAN, ROLL, SIZE, TILT, X, Z
 
 Array = NDArray[np.float64]
 
 # the motion's error between two frames: pixels in a picture 640 wide, and a share of the shift
 MOTION_NOISE_PX, MOTION_NOISE_SHARE = 0.15, 0.03
-# how far a camera on its stand may wander in a second: radians of roll, metres, log aspect
-ROLL_WANDER, PLACE_WANDER_M, ASPECT_WANDER = 0.001, 0.05, 0.0002
+# how far a camera on its stand may wander in a second: radians of roll, metres, log aspect, k1
+ROLL_WANDER, PLACE_WANDER_M, ASPECT_WANDER, K1_WANDER = 0.001, 0.05, 0.0002, 0.002
 # how long the network misses a point in the same way: until the picture has moved by this share of
 # its width; and for a picture that stays, this many seconds
 MISS_MEMORY_WIDTHS, MISS_MEMORY_S = 0.4, 8.0
@@ -30,7 +30,7 @@ DOUBT = (1.0, 4.0)
 
 @dataclass(frozen=True)
 class Moved:
-    """A prediction, the variances (8,) that it added, and how far the picture went, in widths."""
+    """A prediction, the variances (9,) that it added, and how far the picture went, in widths."""
 
     belief: Belief
     added: Array
@@ -49,6 +49,7 @@ def moved(belief: Belief, motion: Array, elapsed_s: float, centre: Array) -> Mov
     added[ROLL] += ROLL_WANDER**2 * elapsed_s
     added[X : Z + 1] = PLACE_WANDER_M**2 * elapsed_s
     added[LOG_ASPECT] = ASPECT_WANDER**2 * elapsed_s
+    added[K1] = K1_WANDER**2 * elapsed_s
     zoom = abs(float(mean[LOG_FOCAL] - belief.mean[LOG_FOCAL]))
     travel = distance / (2 * centre[0]) + zoom
     return Moved(Belief(mean, belief.covariance + np.diag(added)), added, travel)
@@ -76,7 +77,7 @@ def updated(
 class Track:
     """Filtered beliefs of n consecutive frames of one unbroken motion.
 
-    `mean` (n, 8) and `covariance` (n, 8, 8); `predicted` (n, 8) and `added` (n, 8) are what led
+    `mean` (n, 9) and `covariance` (n, 9, 9); `predicted` (n, 9) and `added` (n, 9) are what led
     from each frame's predecessor to it (unused in the first).
     """
 
@@ -87,7 +88,7 @@ class Track:
 
 
 def smoothed(track: Track) -> tuple[Array, Array]:
-    """Means (n, 8) and covariances (n, 8, 8) given all frames of the track."""
+    """Means (n, 9) and covariances (n, 9, 9) given all frames of the track."""
     mean, covariance = track.mean.copy(), track.covariance.copy()
     before = track.covariance[:-1]
     ahead = before + track.added[1:, :, None] * np.eye(SIZE)

@@ -25,8 +25,8 @@ ROUNDS = 30
 WIDENINGS = (4.0, 2.0, 1.0)
 # a fit worse than one in a thousand good ones is no fit
 SURPRISE = 1e-3
-# numbers of a camera that stay as it turns: roll, place and aspect
-LASTING = 5
+# numbers of a camera that stay as it turns: roll, place, aspect and k1
+LASTING = 6
 # of the points that a camera should show, this share must be seen: far more are, of a real pitch
 SEEN_SHARE = 0.45
 MANY_POINTS, LARGEST_MISFIT = 8, 2.5
@@ -112,7 +112,7 @@ class FirstLook:
         count = int(fit.agrees.sum())
         if count < self.min_points or count * 2 <= len(fit.agrees):
             return False
-        # two numbers a point and eight of the prior, less the eight that were fitted; many points
+        # two numbers a point and nine of the prior, less the nine that were fitted; many points
         # that agree roughly are a lens that bends lines, and then only the error is larger
         unsurprising = fit.cost < chi2.ppf(1 - SURPRISE, 2 * count)
         unsurprising |= count >= MANY_POINTS and fit.misfit < LARGEST_MISFIT
@@ -126,7 +126,7 @@ class FirstLook:
 
 
 def aimed(camera: Array, seen: Sighting, centre: Array) -> Array | None:
-    """The camera (8,) at the place of `camera`, turned and zoomed to look at what is seen.
+    """The camera (9,) at the place of `camera`, turned and zoomed to look at what is seen.
 
     Angles are taken as small: least squares over directions against pixels. None for a view that
     only a mirror would give.
@@ -148,7 +148,7 @@ def aimed(camera: Array, seen: Sighting, centre: Array) -> Array | None:
 
 
 def lasting_part(belief: Belief) -> Belief:
-    """What of a camera stays when it turns and zooms: roll, place and aspect; the rest unknown."""
+    """What of a camera stays as it turns and zooms: roll, place, aspect, k1; the rest unknown."""
     covariance = belief.covariance.copy()
     for index in (cameras.PAN, cameras.TILT, cameras.LOG_FOCAL):
         covariance[index], covariance[:, index] = 0.0, 0.0
@@ -162,4 +162,5 @@ def _doubt() -> Array:
     doubt[cameras.ROLL] = 0.003**2
     doubt[X : Z + 1] = 0.3**2
     doubt[cameras.LOG_ASPECT] = 0.001**2
+    doubt[cameras.K1] = 0.01**2
     return doubt

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 # places in the picture, as shares of its sides, where the expected error is worked out
 COLUMNS, ROWS = np.linspace(0.05, 0.95, 7), np.linspace(0.1, 0.95, 6)
 MIN_PLACES_ON_PITCH = 4
-# what no fit can tell: lens distortion, a pitch of unusual size, lines painted askew
+# what no fit can tell: a lens that is not of one term, a pitch of unusual size, lines painted askew
 UNMODELLED_M = 0.1
 
 
@@ -98,14 +98,13 @@ def expected_errors(
 
 
 def _seen_ground(around: Array, centre: Array) -> Array:
-    """Where (n, k, places, 2) cameras (n, k, 8) see the ground; NaN above the horizon."""
+    """Where (n, k, places, 2) cameras (n, k, 9) see the ground; NaN above the horizon."""
     x, y = np.meshgrid(COLUMNS, ROWS)
-    places = (
-        np.stack([x.ravel(), y.ravel(), np.full(x.size, 0.5)], axis=1) * 2 * np.append(centre, 1)
-    )
+    places = cameras.straight(around, centre, np.column_stack([x.ravel(), y.ravel()]) * 2 * centre)
     # the inverse keeps the sign by which a third coordinate is positive in front of the camera
     homography = np.linalg.inv(cameras.ground_to_pixel(around, centre))
-    ground = np.einsum("nkij,pj->nkpi", homography, places)
+    ground = np.einsum("nkij,nkpj->nkpi", homography[..., :2], places)
+    ground += homography[..., None, :, 2]
     depth = np.where(ground[..., 2:] > 0, ground[..., 2:], np.nan)
     return np.asarray(ground[..., :2] / depth)
 

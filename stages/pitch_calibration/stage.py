@@ -39,7 +39,7 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
     """
 
     name: ClassVar[str] = "pitch_calibration"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     requires: ClassVar[tuple[str, ...]] = ("video_frames", "pitch_observations")
     knows: ClassVar[tuple[str, ...]] = ("periods",)
     produces: ClassVar[tuple[str, ...]] = ("frames", "calibration")

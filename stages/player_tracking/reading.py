@@ -23,31 +23,32 @@ MIN_SHIRT_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Frames:
-    """Frames in order: numbers, times, shots, and (n, 9) homographies and camera motions."""
+    """Frames in order: numbers, times, shots, (n, 10) cameras and (n, 9) camera motions."""
 
     number: IntArray
     time_s: FloatArray
     shot: IntArray
-    homography: FloatArray
+    camera: FloatArray
     error_m: FloatArray
     camera_motion: FloatArray
 
 
 def read_frames(rows: Rows) -> Frames:
-    """The frames of `rows`; where the plan calibrates nothing, homographies are NaN."""
+    """The frames of `rows`; where the plan calibrates nothing, cameras are NaN."""
     table = rows["frames"]
     number = table["frame"].to_numpy()
-    homography, error_m = np.full((len(number), 9), np.nan), np.full(len(number), np.nan)
+    camera = np.full((len(number), ground.CAMERA_SIZE), np.nan)
+    error_m = np.full(len(number), np.nan)
     calibration = rows.get("calibration")
     if calibration is not None and calibration.num_rows:
         row = np.searchsorted(number, calibration["frame"].to_numpy())
-        homography[row] = ground.homography_rows(calibration["homography"])
+        camera[row] = ground.camera_rows(calibration)
         error_m[row] = calibration["error_m"].to_numpy()
     return Frames(
         number,
         table["time_s"].to_numpy(),
         table["shot"].to_numpy(),
-        homography,
+        camera,
         error_m,
         ground.homography_rows(table["camera_motion"]),
     )
@@ -63,7 +64,7 @@ def read_persons(rows: Rows, frames: Frames, facts: MatchFacts) -> tuple[Boxes, 
     row = np.searchsorted(frames.number, table["frame"].to_numpy())
     box = np.column_stack([table[name].to_numpy() for name in ("x1", "y1", "x2", "y2")])
     box = box.astype(np.float64)
-    place, noise_m = project_feet(box, frames.homography[row], facts)
+    place, noise_m = project_feet(box, frames.camera[row], facts)
     appearance, length = _appearance(table["appearance"])
     persons = Boxes(
         box=box,
@@ -82,11 +83,11 @@ def read_persons(rows: Rows, frames: Frames, facts: MatchFacts) -> tuple[Boxes, 
 
 
 def project_feet(
-    box: FloatArray, homography: FloatArray, facts: MatchFacts
+    box: FloatArray, camera: FloatArray, facts: MatchFacts
 ) -> tuple[FloatArray, FloatArray]:
     """Foot points of boxes (n, 4) in metres (n, 2), and what the box's noise makes of them (n,)."""
-    bottom = (facts.width / 2, float(facts.height))
-    place, jacobian = ground.to_pitch(homography, motion.feet_of(box), bottom)
+    middle = (facts.width / 2, facts.height / 2)
+    place, jacobian = ground.to_pitch(camera, motion.feet_of(box), middle)
     sigma = motion.BOX_NOISE * (box[:, 3] - box[:, 1])
     return place, ground.noise_m(jacobian, sigma, sigma)
 

@@ -69,7 +69,7 @@ def smooth(
 ) -> Smoothed:
     """Smooth the rows `wanted` (m,) with their track's rows within the window."""
     at = np.searchsorted(frames.frame, rows.frame)
-    place, noise_m = project_feet(rows.box.astype(np.float64), frames.homography[at], facts)
+    place, noise_m = project_feet(rows.box.astype(np.float64), frames.camera[at], facts)
     bias = np.nan_to_num(frames.error_m[at]) ** 2 / 2
     fresh = np.clip(frames.elapsed_s[at] / CORRELATION_S, 0.05, 1.0)
     weight = fresh / (noise_m**2 + gap_m**2 + bias + 1e-4)

@@ -72,7 +72,7 @@ class PlayerTrackingStage(TimelineStage[PlayerTrackingOptions, PlayerTrackingSta
 
 
 def _held_frames(frames: Frames, elapsed_s: np.ndarray) -> HeldFrames:
-    return HeldFrames(frames.number, frames.time_s, elapsed_s, frames.homography, frames.error_m)
+    return HeldFrames(frames.number, frames.time_s, elapsed_s, frames.camera, frames.error_m)
 
 
 def _settled(state: PlayerTrackingState) -> int:

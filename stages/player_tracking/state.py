@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from domain.tables import APPEARANCE_SIZE
+from stages.ground import CAMERA_SIZE
 
 ColumnsT = TypeVar("ColumnsT", bound=msgspec.Struct)
 
@@ -60,13 +61,13 @@ class HeldRows(msgspec.Struct):
 class HeldFrames(msgspec.Struct):
     """Frames whose rows wait, `elapsed_s` after the frame before each.
 
-    `homography` and `error_m` are NaN where nothing is calibrated.
+    `camera` (as of `stages.ground`) and `error_m` are NaN where nothing is calibrated.
     """
 
     frame: np.ndarray = _array(np.int64)
     time_s: np.ndarray = _array(np.float64)
     elapsed_s: np.ndarray = _array(np.float64)
-    homography: np.ndarray = _array(np.float64, 9)
+    camera: np.ndarray = _array(np.float64, CAMERA_SIZE)
     error_m: np.ndarray = _array(np.float64)
 
 

@@ -31,7 +31,7 @@ class Tracker:
     ) -> None:
         self.state = state
         self.options = options
-        self.bottom_centre = (facts.width / 2, float(facts.height))
+        self.middle = (facts.width / 2, facts.height / 2)
         self.rows: list[HeldRows] = [state.rows]
 
     def see(self, frames: Frames, index: int, seen: Boxes) -> float:
@@ -44,19 +44,19 @@ class Tracker:
         motion.predict(state.tracks, elapsed_s, frames.camera_motion[index])
         if len(seen.box):
             seen = take(seen, association.distinct(seen, SAME_PERSON))
-        pairs = self._associate(frames.homography[index], seen, now_s)
+        pairs = self._associate(frames.camera[index], seen, now_s)
         self._hold(int(frames.number[index]), now_s, seen, pairs)
         self._correct(seen, pairs, now_s)
         self._start(int(frames.number[index]), seen, pairs[:, 1], now_s)
         self._judge(now_s)
         return elapsed_s
 
-    def _associate(self, homography: FloatArray, seen: Boxes, now_s: float) -> IntArray:
+    def _associate(self, camera: FloatArray, seen: Boxes, now_s: float) -> IntArray:
         """Pairs (k, 2) of a track and a box."""
         tracks, limit = self.state.tracks, self.options.match_threshold
         if not len(tracks.number) or not len(seen.box):
             return np.zeros((0, 2), np.int64)
-        feet_m, _ = ground.to_pitch(homography[None], tracks.position, self.bottom_centre)
+        feet_m, _ = ground.to_pitch(camera[None], tracks.position, self.middle)
         cost = association.costs(tracks, feet_m, seen, now_s)
         sure = seen.confidence >= self.options.high_confidence
         doubtful = ~sure & (seen.confidence >= self.options.low_confidence)
