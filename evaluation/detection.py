@@ -129,28 +129,26 @@ def average_precision(
 
 
 def ap50_of_draws(
-    truth: list[_RECORD], found: list[_RECORD], draws: NDArray[np.int64]
-) -> dict[str, NDArray[np.float64]]:
-    """AP50 of each role on samples of the images drawn with replacement.
-
-    Args:
-        draws: (samples, images) indexes from 0 of the images of each sample.
+    truth: list[_RECORD], found: list[_RECORD], images: int
+) -> Callable[[Sequence[int]], dict[str, float | None]]:
+    """AP50 of each role on any draw of the images with replacement.
 
     Returns:
-        For each role (samples,), NaN where a sample has no labelled box of it.
+        From the indexes (counted from 0) of as many images as there are, some several times, to the
+        AP50 of each role; None where they have no labelled box of it.
     """
-    images = draws.shape[1]
     evaluation = _evaluated(truth, found, images, overlaps=[0.5])
-    # boxes were paired image by image; a sample only lines up other images' pairs
+    # boxes were paired image by image; a draw only lines up other images' pairs
     by_role = np.array(evaluation.evalImgs, dtype=object).reshape(len(ROLES), images)
-    samples = np.full((len(draws), len(ROLES)), np.nan)
-    with redirect_stdout(io.StringIO()):
-        for sample, drawn in enumerate(draws):
-            evaluation.evalImgs = by_role[:, drawn].reshape(-1).tolist()
+
+    def of_draw(drawn: Sequence[int]) -> dict[str, float | None]:
+        evaluation.evalImgs = by_role[:, list(drawn)].reshape(-1).tolist()
+        with redirect_stdout(io.StringIO()):
             evaluation.accumulate()
-            curves = evaluation.eval["precision"][0, :, :, 0, 0]
-            samples[sample] = np.where((curves < 0).any(axis=0), np.nan, curves.mean(axis=0))
-    return dict(zip(ROLES, samples.T, strict=True))
+        curves = evaluation.eval["precision"][:, :, :, 0, 0]
+        return {role: _summary(curves[:, :, index])[0] for index, role in enumerate(ROLES)}
+
+    return of_draw
 
 
 def _evaluated(

@@ -16,9 +16,11 @@ from evaluation.card import simulated
 from evaluation.card.answers import Answers, Image, Remembered, SimulatedCase
 from evaluation.card.boxed_frames import BoxedFrame, mistakes
 from evaluation.card.check import commit, compare, read_committed, write_numbers
-from evaluation.card.intervals import bootstrap
+from evaluation.card.intervals import interval
+from evaluation.card.match_picks import PICKS
 from evaluation.card.measures import Card, Measure, Picture, Section
 from evaluation.card.page import page, write_card
+from evaluation.card.picks import over_all
 from evaluation.card.sections import FULL, QUICK, Planned, chosen, take
 from evaluation.card.worst_moments import worst_moment
 from evaluation.detection import Detections, LabelledBoxes, ap50_of_draws
@@ -45,17 +47,9 @@ def _found(rows: Sequence[tuple[float, str]]) -> Detections:
 # ---------------------------------------------------------------- intervals
 
 
-def test_an_interval_of_equal_cases_has_no_width_and_few_cases_have_none() -> None:
-    assert bootstrap([0.5] * 8, lambda drawn: float(np.mean(drawn))) == (0.5, 0.5)
-    assert bootstrap([0.5] * 4, lambda drawn: float(np.mean(drawn))) is None
-
-
-def test_an_interval_is_as_wide_as_the_theory_says() -> None:
-    """The mean of 100 coins, 50 heads: 0.5 +- 1.96 sqrt(0.5 * 0.5 / 100) = 0.402 to 0.598."""
-    found = bootstrap([0.0, 1.0] * 50, lambda drawn: float(np.mean(drawn)))
-    assert found is not None
-    assert found == pytest.approx((0.402, 0.598), abs=0.02)
-    assert found == bootstrap([0.0, 1.0] * 50, lambda drawn: float(np.mean(drawn)))
+def test_few_cases_have_no_interval() -> None:
+    assert interval([0.5] * 5, lambda drawn: float(np.mean(drawn))) == (0.5, 0.5)
+    assert interval([0.5] * 4, lambda drawn: float(np.mean(drawn))) is None
 
 
 def test_average_precision_of_drawn_images_by_hand() -> None:
@@ -65,10 +59,11 @@ def test_average_precision_of_drawn_images_by_hand() -> None:
     for image in (1, 2):
         truth.add_truth(image, ["player"], np.array([[0.0, 0, 10, 20]]))
     found.add_found(1, _found([(0, "player")]))
-    draws = np.array([[0, 0], [1, 1], [0, 1]])
-    samples = ap50_of_draws(truth.records, found.records, draws)
-    assert samples["player"] == pytest.approx([1, 0, 51 / 101])
-    assert np.isnan(samples["ball"]).all()
+    of_draw = ap50_of_draws(truth.records, found.records, 2)
+    expected = {(0, 0): 1, (1, 1): 0, (0, 1): 51 / 101}
+    for drawn, value in expected.items():
+        assert of_draw(drawn)["player"] == pytest.approx(value)
+    assert of_draw((0, 1))["ball"] is None
 
 
 def test_a_score_of_matches_is_weighted_by_its_cases() -> None:
@@ -79,7 +74,7 @@ def test_a_score_of_matches_is_weighted_by_its_cases() -> None:
         "b": {"event_f1": {"pass": 0.0}, "event_counts": {"pass": 1}},
         "c": {"event_f1": {}, "event_counts": {}},
     }
-    found = {measure.key: measure for measure in simulated.measures(given)}
+    found = {measure.key: measure for measure in over_all("simulated", PICKS, given)}
     assert found["simulated.event_f1.pass"].value == pytest.approx(0.75)
     assert found["simulated.event_f1.pass"].cases == 4
     assert "simulated.hota" not in found

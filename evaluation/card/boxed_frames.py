@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 
 from domain.tables import ROLES
 from evaluation.card.answers import Image
-from evaluation.card.intervals import DRAWS, MIN_CASES, Interval, drawn, interval_of
+from evaluation.card.intervals import Bounds, interval
 from evaluation.card.measures import Measure
 from evaluation.detection import (
     Detect,
@@ -29,6 +30,8 @@ from evaluation.yolo_labels import (
     labelled_roles,
     read_image,
 )
+
+_ROUNDS = 250
 
 SHOWN_CONFIDENCE = 0.25
 """Boxes below it are not drawn, and do not count when the worst frames are chosen."""
@@ -82,7 +85,7 @@ def detection_scores(images: ImageSet, detect: Detect) -> Scores:
 
 
 def detection_measures(
-    prefix: str, of: str, scores: Scores, intervals: dict[str, Interval | None]
+    prefix: str, of: str, scores: Scores, intervals: dict[str, Bounds | None]
 ) -> list[Measure]:
     """AP50 and AP50:95 of each role that is labelled.
 
@@ -105,19 +108,21 @@ def detection_measures(
     return measures
 
 
-def ap50_intervals(
-    images: ImageSet, frames: Sequence[BoxedFrame], draws: int = DRAWS // 4
-) -> dict[str, Interval | None]:
+def ap50_intervals(images: ImageSet, frames: Sequence[BoxedFrame]) -> dict[str, Bounds | None]:
     """The 95 % interval of AP50 over the images, by role; None for fewer than five images."""
-    if len(frames) < MIN_CASES:
-        return {}
     roles = labelled_roles(images.images, images.labels)
     truth, found = LabelledBoxes(roles), LabelledBoxes(roles)
     for number, frame in enumerate(frames, start=1):
         truth.add_truth(number, frame.roles, frame.xyxy)
         found.add_found(number, frame.found)
-    samples = ap50_of_draws(truth.records, found.records, drawn(len(frames), draws))
-    return {role: interval_of(values) for role, values in samples.items()}
+    # every role is drawn alike, so one evaluation of a draw serves them all
+    of_draw = cache(ap50_of_draws(truth.records, found.records, len(frames)))
+    numbers = range(len(frames))
+
+    def of_role(role: str) -> Bounds | None:
+        return interval(numbers, lambda drawn: of_draw(tuple(drawn))[role], _ROUNDS)
+
+    return {role: of_role(role) for role in roles}
 
 
 @dataclass(frozen=True)

@@ -37,16 +37,28 @@ def section(data: Path, answers: Answers) -> Section:
 
 def _measures(passes: Scores) -> list[Measure]:
     cases = int(passes.get("n", 0))
-    return [
+    low, high = passes.get("f1_low"), passes.get("f1_high")
+    bounds = None if low is None or high is None else (low, high)
+    found = [
         Measure(
             f"{NAME}.pass.{key}", f"passes in real tracking, {label}", passes.get(key), cases,
-            "collected passes", headline=key == "f1",
+            "collected passes", interval=bounds if key == "f1" else None,
+            beside=_ceiling(passes.get(f"ceiling_{key}")), headline=key == "f1",
         )
         for key, label in (
             ("f1", "F1 within 1 s"), ("precision", "precision"), ("recall", "recall"),
             ("f1_0_5s", "F1 within 0.5 s"), ("f1_2s", "F1 within 2 s"),
         )
     ]  # fmt: skip
+    passer = Measure(
+        f"{NAME}.pass.player_accuracy", "who played the passes that were found",
+        passes.get("player_accuracy"), int(passes.get("player_n", 0)), "passes found",
+    )  # fmt: skip
+    return [*found, passer]
+
+
+def _ceiling(value: float | None) -> str:
+    return "" if value is None else f"the labels allow {as_text(value)}"
 
 
 def _table(types: dict[str, Scores]) -> Table:

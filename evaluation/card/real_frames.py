@@ -16,7 +16,7 @@ from evaluation.card.boxed_frames import (
     detection_measures,
     detection_scores,
 )
-from evaluation.card.intervals import bootstrap
+from evaluation.card.intervals import interval
 from evaluation.card.measures import Measure, Section, Table, as_text
 from evaluation.card.pictures import worst_boxed, worst_pitch
 from evaluation.card.plots import error_curve
@@ -128,12 +128,12 @@ def _pitch_measures(scores: Scores, frames: list[PitchFrame]) -> list[Measure]:
         Measure(
             f"{NAME}.pitch.median_error_m", "pitch error, median", scores["median_error_m"],
             len(answered), "frames", "m", higher_is_better=False,
-            interval=bootstrap(answered, _pooled(50)), beside=f"the labels' own noise: {floor}",
+            interval=interval(answered, _pooled(50)), beside=f"the labels' own noise: {floor}",
         ),
         Measure(
             f"{NAME}.pitch.p95_error_m", "pitch error, 95th percentile", scores["p95_error_m"],
             len(answered), "frames", "m", higher_is_better=False,
-            interval=bootstrap(answered, _pooled(95)),
+            interval=interval(answered, _pooled(95)),
             beside=f"the labels' own: {as_text(scores['label_p95_error_m'], 'm')}",
         ),
     ]  # fmt: skip

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from evaluation.card.answers import Answers, SimulatedCase
-from evaluation.card.intervals import bootstrap
-from evaluation.card.measures import Measure, Picture, Section, Table, as_text
-from evaluation.card.picks import PICKS, Pick
+from evaluation.card.match_picks import PICKS
+from evaluation.card.measures import Picture, Section, Table
+from evaluation.card.picks import by_match, over_all
 from evaluation.card.plots import grid
 from evaluation.card.worst_moments import WORST_MATCHES, Moment, moment_picture, worst_moment
 from evaluation.match import score_match
@@ -20,8 +20,9 @@ CASES = (
     SimulatedCase("main 1080p 30 fps", 950_104, 12, width=1920, height=1080, fps=29.97),
     SimulatedCase("wide 1080p", 950_105, 12, "wide", 1920, 1080, 25),
     SimulatedCase("behind goal 720p", 950_106, 14, "behind_goal", fps=29.97),
+    SimulatedCase("broadcast 720p", 950_107, 40, broadcast=True),
 )
-"""The full form's matches: about 2500 frames."""
+"""The full form's matches: about 3500 frames."""
 
 QUICK_CASES = (
     SimulatedCase("main, quick", 950_111, 6),
@@ -49,39 +50,16 @@ def section(answers: Answers, cases: Sequence[SimulatedCase] = CASES) -> Section
         size = (case.width, case.height)
         scores[case.name] = score_match(truth, result, image_size=size)
         moments.append(worst_moment(case.name, truth, result))
+    in_units = [pick for pick in PICKS if pick.unit or pick.higher_is_better is None]
     return Section(
         NAME,
         "Simulated matches",
         _TAKEN,
-        measures=measures(scores),
-        tables=[_conditions(cases), _by_match(scores)],
+        measures=over_all(NAME, PICKS, scores),
+        tables=[_conditions(cases), by_match("By match", in_units, scores)],
         pictures=[_overview(scores), *_worst(moments, answers)],
         scores=scores,
     )
-
-
-def measures(scores: Mapping[str, Scores]) -> list[Measure]:
-    """Each pick over all matches, weighted by its cases; one that no match has is left out."""
-    return [measure for pick in PICKS for measure in _over_all(pick, scores)]
-
-
-def _over_all(pick: Pick, scores: Mapping[str, Scores]) -> list[Measure]:
-    given = [(pick.of(match), pick.cases_in(match)) for match in scores.values()]
-    cases = [(value, count) for value, count in given if value is not None and count]
-    if not cases:
-        return []
-    total = sum(count for _, count in cases)
-    return [
-        Measure(
-            f"{NAME}.{pick.path.replace('/', '.')}", pick.label, _weighted(cases), total,
-            pick.case, pick.unit, pick.higher_is_better, bootstrap(cases, _weighted),
-            pick.beside, pick.headline,
-        )
-    ]  # fmt: skip
-
-
-def _weighted(cases: Sequence[tuple[float, int]]) -> float:
-    return sum(value * count for value, count in cases) / sum(count for _, count in cases)
 
 
 def _conditions(cases: Sequence[SimulatedCase]) -> Table:
@@ -94,16 +72,6 @@ def _conditions(cases: Sequence[SimulatedCase]) -> Table:
         for case in cases
     ]  # fmt: skip
     return Table("The matches (formations, kits and looks are drawn by the seed)", header, rows)
-
-
-def _by_match(scores: Mapping[str, Scores]) -> Table:
-    picks = [pick for pick in PICKS if pick.unit or pick.higher_is_better is None]
-    header = ("match", *(pick.short for pick in picks))
-    rows = [
-        (name, *(as_text(pick.of(found), pick.unit) for pick in picks))
-        for name, found in scores.items()
-    ]
-    return Table("By match", header, rows)
 
 
 def _overview(scores: Mapping[str, Scores]) -> Picture:

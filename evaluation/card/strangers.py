@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 
 from domain.errors import ResourceError
-from domain.tables import ROLES
 from evaluation.card.answers import Answers
 from evaluation.card.boxed_frames import (
     ImageSet,
@@ -18,6 +17,7 @@ from evaluation.card.boxed_frames import (
 from evaluation.card.measures import Measure, Picture, Section
 from evaluation.card.pictures import worst_boxed
 from evaluation.card.plots import dots
+from evaluation.card.strange_teams import TEAM_CLIPS, team_measures, team_scores, team_table
 from evaluation.scores import Scores
 
 NAME = "strangers"
@@ -25,7 +25,8 @@ NAME = "strangers"
 _TAKEN = (
     "What the product does with footage unlike any that it was made with; used for nothing else. "
     "Only the roles that are labelled there are scored. Labels are rougher than elsewhere: boxes "
-    "of `offside482` come from skeletons, those of the balls are loose."
+    "of `offside482` come from skeletons, those of the balls are loose. Teams are scored on the "
+    "labelled frames of four clips that the whole pipeline analysed, without being told a kit."
 )
 
 
@@ -61,13 +62,18 @@ def section(data: Path, answers: Answers) -> Section:
         measures += detection_measures(prefix, footage.described, scores[footage.folder], intervals)
         pictures += worst_boxed(f"{NAME}-{footage.folder}", images, frames)
     shown = [measure for measure in measures if ".ap50." in measure.key]
+    teams = team_scores(data / "other" / TEAM_CLIPS, answers)
     return Section(
         NAME,
         "A stranger's footage",
         _TAKEN,
-        measures=[replace(m, headline=m.key.endswith(f"ap50.{ROLES[0]}")) for m in measures],
+        measures=[
+            *(replace(m, headline=m.key.endswith("ap50.player")) for m in measures),
+            *team_measures(NAME, teams["all"]),
+        ],
+        tables=[team_table(teams)],
         pictures=[dots("strangers-ap50", "AP50 by footage and role", shown), *pictures],
-        scores=scores,
+        scores={**scores, **{f"{TEAM_CLIPS} teams {name}": found for name, found in teams.items()}},
     )
 
 

@@ -92,7 +92,7 @@ class _Rooms:
         from api.commands.simulate import Ticker
         from simulation import SimulationOptions, simulate, write
 
-        given = {k: v for k, v in asdict(case).items() if k != "name" and (k != "broadcast" or v)}
+        given = {name: value for name, value in asdict(case).items() if name != "name"}
         chosen = SimulationOptions(**given)
         folder = self._scratch / "matches" / _digest(asdict(chosen), code_digest(_SIMULATOR))
         if not _is_whole(folder):
