@@ -37,6 +37,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     events.add_argument("--tracking", type=Path, required=True, metavar="DIR")
     events.add_argument("--set", action="append", default=[], metavar="STAGE.OPTION=VALUE")
     events.set_defaults(run=_printing, score=_events)
+    labels = kinds.add_parser("labels", help="a run's tables, against labels by hand of its clip")
+    labels.add_argument("--clip", required=True, metavar="NAME", help="as in evaluation/labels/")
+    labels.add_argument("--result", type=Path, required=True, metavar="DIR")
+    labels.set_defaults(run=_printing, score=_labels)
     card.configure(kinds)
 
 
@@ -93,6 +97,13 @@ def _events(options: argparse.Namespace) -> Mapping[str, Any]:
 
     values = option_values(options.set)
     return score_events(options.tracking, lambda *given: events_in_tracking(values, *given))
+
+
+def _labels(options: argparse.Namespace) -> Mapping[str, Any]:
+    from evaluation.by_hand import score_by_hand
+    from evaluation.hand_labels import load_hand_labels
+
+    return score_by_hand(load_hand_labels(options.clip), options.result)
 
 
 def _matches(options: argparse.Namespace) -> tuple[str, ...]:
