@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -247,6 +248,19 @@ def test_sections_can_be_chosen_and_lack_their_material(tmp_path: Path) -> None:
     assert told == ["Real frames: left out, the real material has no players", "Drawn"]
     assert [planned.name for planned in chosen(QUICK, ["simulated"])] == ["simulated"]
     assert {planned.name for planned in QUICK} <= {planned.name for planned in FULL}
+
+
+def test_what_an_earlier_run_left_counts_as_if_it_were_made_now(tmp_path: Path) -> None:
+    """A section that reads an analysis of 60 s from the cache took 60 s and its own moment."""
+    saved = [5.0]
+
+    def read(_: Path, __: Answers) -> Section:
+        saved.append(60.0)
+        return Section("drawn", "Drawn")
+
+    answers = replace(_answers(tmp_path), saved_s=lambda: sum(saved))
+    card = take([Planned("drawn", "Drawn", (), read)], tmp_path, answers, "here", print)
+    assert 60.0 <= card.wall_s < 90.0
 
 
 CASE = SimulatedCase("small", TEST_SEEDS_FROM + 13, 1.0, width=640, height=360)

@@ -41,6 +41,7 @@ class Answers:
         analyse: a folder with the tables of an analysed video.
         frames: the images of a video by frame number, counted from 0 in order of presentation.
         scratch: a folder outside the repository for what takes long to make again.
+        saved_s: seconds that reading what earlier runs left there has saved so far.
     """
 
     detect: Detect
@@ -50,6 +51,7 @@ class Answers:
     analyse: Callable[[Path], Path]
     frames: Callable[[Path, Sequence[int]], Mapping[int, Image]]
     scratch: Path
+    saved_s: Callable[[], float] = lambda: 0.0
 
 
 @dataclass

@@ -3,14 +3,15 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from api.commands.analyze import analyze, configured, of_inputs
-from domain.errors import InputError, ResourceError
+from domain.errors import InputError
 from evaluation.card.answers import Answers, Image, Remembered, SimulatedCase
 from evaluation.detection import Detections
 
@@ -38,6 +39,7 @@ def product(settings: Sequence[str], scratch: Path) -> Answers:
         analyse=rooms.analysed,
         frames=images_of,
         scratch=scratch,
+        saved_s=rooms.saved_s,
     )
 
 
@@ -86,6 +88,11 @@ class _Rooms:
 
     def __init__(self, scratch: Path, settings: tuple[str, ...]) -> None:
         self._scratch, self._settings = scratch, settings
+        self._known: dict[Path, float] = {}
+
+    def saved_s(self) -> float:
+        """How long it took to make what earlier runs had left, and this one only read."""
+        return sum(self._known.values())
 
     def rendered(self, case: SimulatedCase) -> Path:
         """A folder with the truth tables and match.mp4 of a case."""
@@ -95,20 +102,28 @@ class _Rooms:
         given = {name: value for name, value in asdict(case).items() if name != "name"}
         chosen = SimulationOptions(**given)
         folder = self._scratch / "matches" / _digest(asdict(chosen), code_digest(_SIMULATOR))
-        if not _is_whole(folder):
-            write(simulate(chosen), _emptied(folder), progress=Ticker(f"rendering {case.name}"))
-            _mark_whole(folder)
-        return folder
+        ticker = Ticker(f"rendering {case.name}")
+        return self._made(folder, lambda: write(simulate(chosen), folder, progress=ticker))
 
     def analysed(self, video: Path) -> Path:
         """The folder of tables of an analysed video."""
         made_by = code_digest((*_ANALYSIS, "models"))
         folder = self._scratch / "analyses" / _digest(str(video), self._settings, made_by)
-        if not _is_whole(folder):
-            given = configured(None, self._settings)
-            of_inputs(given, [str(video)])
-            analyze(given, folder)
-            _mark_whole(folder)
+        given = configured(None, self._settings)
+        of_inputs(given, [str(video)])
+        return self._made(folder, lambda: analyze(given, folder))
+
+    def _made(self, folder: Path, make: Callable[[], object]) -> Path:
+        """`folder`, made by `make` unless it is there whole; a file tells how long that took."""
+        whole = folder / "whole.json"
+        if whole.is_file():
+            self._known.setdefault(folder, float(json.loads(whole.read_text())))
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        began = time.monotonic()
+        make()
+        whole.write_text(json.dumps(round(time.monotonic() - began, 1)))
+        self._known[folder] = 0.0
         return folder
 
 
@@ -126,20 +141,3 @@ def code_digest(packages: Sequence[str]) -> str:
 
 def _digest(*of: Any) -> str:
     return hashlib.blake2b(json.dumps(of).encode(), digest_size=10).hexdigest()
-
-
-def _is_whole(folder: Path) -> bool:
-    return (folder / "whole").is_file()
-
-
-def _mark_whole(folder: Path) -> None:
-    (folder / "whole").touch()
-
-
-def _emptied(folder: Path) -> Path:
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise ResourceError(f"{folder}: cannot be written ({error.strerror})") from error
-    return folder
