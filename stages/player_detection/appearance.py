@@ -12,16 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.tables import APPEARANCE_SIZE
+from stages import clothing
+from stages.clothing import LEGS_PALETTE, TORSO_PALETTE
 
 F32 = NDArray[np.float32]
 
-TORSO_LAB = slice(0, 3)
-SHORTS_LAB = slice(3, 6)
-GRASS_LAB = slice(6, 9)
-TORSO_SHARE, SHORTS_SHARE = 9, 10
-HISTOGRAM = slice(12, 60)
-
-HUES, SATURATIONS, VALUES = 8, 3, 2
 GRASS_DISTANCE = 14.0
 FEWEST_SHARE = 0.05
 # OpenCV's Lab in bytes: L times 255/100, a and b from 128
@@ -49,6 +44,7 @@ class Region:
 
 TORSO = Region((0.28, 0.72), (0.18, 0.46), 12, 14)
 SHORTS = Region((0.28, 0.72), (0.50, 0.64), 12, 8)
+SOCKS = Region((0.15, 0.85), (0.74, 0.93), 10, 6)
 # left and right of the legs and below the feet, where a neighbour or the crowd is seldom
 GRASS = (
     Region((-0.6, -0.1), (0.5, 1.05), 5, 8),
@@ -57,13 +53,35 @@ GRASS = (
 )
 
 
+@dataclass(frozen=True)
+class Garment:
+    """Where something that is worn is read, and the columns that hold it."""
+
+    region: Region
+    palette: clothing.Palette
+    shares: slice
+    share: int
+    median: slice | None = None
+
+
+GARMENTS = (
+    Garment(
+        TORSO, TORSO_PALETTE, clothing.TORSO_SHARES, clothing.TORSO_CLOTH, clothing.TORSO_LAB
+    ),
+    Garment(
+        SHORTS, LEGS_PALETTE, clothing.SHORTS_SHARES, clothing.SHORTS_CLOTH, clothing.SHORTS_LAB
+    ),
+    Garment(SOCKS, LEGS_PALETTE, clothing.SOCKS_SHARES, clothing.SOCKS_CLOTH),
+)
+
+
 def measure(image: NDArray[np.uint8], xyxy: F32) -> NDArray[np.float16]:
-    """A vector of 64 numbers for each box.
+    """A vector of 64 numbers for each box, float16.
 
     0-2 the torso's median CIELab (L 0 to 100, a, b), 3-5 the shorts', 6-8 that of the grass around
-    the person (the reference for the light); 9 and 10 the share of torso and shorts that is not
-    grass; 12-59 a histogram of the torso's pixels that are not grass, 8 hues by 3 saturations by 2
-    values, summing to 1; 11 and 60-63 are 0.
+    the person (the reference for the light); 9, 10 and 11 the share of torso, shorts and socks that
+    is not grass; 12-38 the shares of the torso's colours in `TORSO_PALETTE`, 39-50 and 51-62 those
+    of shorts and socks in `LEGS_PALETTE`, each of sum 1 and of what is not grass; 63 is 0.
 
     Args:
         image: (height, width, 3) BGR, the source picture.
@@ -73,14 +91,13 @@ def measure(image: NDArray[np.uint8], xyxy: F32) -> NDArray[np.float16]:
     if not len(xyxy):
         return vectors.astype(np.float16)
     grass = _grass(np.concatenate([_read(image, xyxy, region) for region in GRASS], axis=1))
-    torso_pixels = _read(image, xyxy, TORSO)
-    torso, shorts = _lab(torso_pixels), _lab(_read(image, xyxy, SHORTS))
-    torso_cloth, vectors[:, TORSO_SHARE] = _cloth(torso, grass)
-    shorts_cloth, vectors[:, SHORTS_SHARE] = _cloth(shorts, grass)
-    vectors[:, TORSO_LAB] = masked_median(torso, torso_cloth)
-    vectors[:, SHORTS_LAB] = masked_median(shorts, shorts_cloth)
-    vectors[:, GRASS_LAB] = grass
-    vectors[:, HISTOGRAM] = _histogram(torso_pixels, torso_cloth)
+    vectors[:, clothing.GRASS_LAB] = grass
+    for garment in GARMENTS:
+        lab = _lab(_read(image, xyxy, garment.region))
+        cloth, vectors[:, garment.share] = _cloth(lab, grass)
+        vectors[:, garment.shares] = garment.palette.shares(lab, cloth.astype(np.float32))
+        if garment.median is not None:
+            vectors[:, garment.median] = masked_median(lab, cloth)
     return vectors.astype(np.float16)
 
 
@@ -138,15 +155,3 @@ def masked_median(values: F32, mask: NDArray[np.bool_]) -> F32:
     count = mask.sum(axis=1)
     rows = np.arange(len(values))
     return np.asarray((ordered[rows, (count - 1) // 2] + ordered[rows, count // 2]) / 2, np.float32)
-
-
-def _histogram(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> F32:
-    """Shares (n, 48) of the points in `mask` by hue, saturation and value."""
-    hsv = cv2.cvtColor(pixels, cv2.COLOR_BGR2HSV).astype(np.intp)
-    bins = hsv[:, :, 0] * HUES // 180
-    bins = bins * SATURATIONS + hsv[:, :, 1] * SATURATIONS // 256
-    bins = bins * VALUES + hsv[:, :, 2] * VALUES // 256
-    size = HUES * SATURATIONS * VALUES
-    rows = np.broadcast_to(np.arange(len(pixels))[:, None], bins.shape)
-    counts = np.bincount((rows * size + bins)[mask], minlength=len(pixels) * size)
-    return np.asarray(counts.reshape(-1, size) / mask.sum(axis=1, keepdims=True), np.float32)

@@ -32,7 +32,7 @@ class PlayerDetectionStage(GPUStage[PlayerDetectionOptions]):
     """People and balls as boxes in source pixels, by a YOLOv8 network."""
 
     name: ClassVar[str] = "player_detection"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     produces: ClassVar[tuple[str, ...]] = ("detections",)
 
     @staticmethod

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from domain import tables
 from domain.tables import APPEARANCE_SIZE, PERSON_ROLES
+from stages.clothing import SHARES
 
 BLOCK_FRAMES = 50
-# of the appearance columns, the histogram is averaged and all else is a median
-HISTOGRAM = slice(12, 60)
 
 
 def split(rows: pa.Table, end: int, *, final: bool) -> tuple[pa.Table, pa.Table, int]:
@@ -63,12 +62,12 @@ def _appearance(rows: pa.Table) -> NDArray[np.float64]:
 
 
 def _summary(colours: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The medians (and the histogram's means) of a track's boxes (n, 64) that have a colour."""
+    """The medians (and the shares' means) of a track's boxes (n, 64) that have a colour."""
     colours = colours[np.isfinite(colours).all(axis=1)]
     if not len(colours):
         return np.full(APPEARANCE_SIZE, np.nan)
     result = np.median(colours, axis=0)
-    result[HISTOGRAM] = colours[:, HISTOGRAM].mean(axis=0)
+    result[SHARES] = colours[:, SHARES].mean(axis=0)
     return np.asarray(result)
 
 

@@ -8,9 +8,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from domain.tables import APPEARANCE_SIZE, PERSON_ROLES
+from stages.clothing import SHARES
 from stages.team_classification import colour
+from stages.team_classification.attendance import Attendance
+from stages.team_classification.places import log_densities
 
 Array = NDArray[np.float64]
+_LATER_BLOCK, _MOST_WORTH = 0.25, 3.0
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Blocks:
     coloured: Array
     votes: Array
     x: Array
+    y: Array
     appearance: Array
 
     @classmethod
@@ -37,6 +42,7 @@ class Blocks:
             table["coloured"].to_numpy().astype(np.float64),
             votes.reshape(-1, len(PERSON_ROLES)).astype(np.float64),
             np.asarray(table["x"].to_numpy(), dtype=np.float64),
+            np.asarray(table["y"].to_numpy(), dtype=np.float64),
             _appearance(table["appearance"].combine_chunks()),
         )
 
@@ -50,14 +56,29 @@ def _appearance(column: pa.Array) -> Array:
 
 
 @dataclass(frozen=True)
+class Glimpses:
+    """The blocks in which tracks have a colour: `row` of the track, `points` (m, d), boxes."""
+
+    row: NDArray[np.int64]
+    points: Array
+    boxes: Array
+
+
+@dataclass(frozen=True)
 class TrackEvidence:
-    """A value a track, in the order of `tracks`; `points` (n, d) is NaN where it has no colour."""
+    """A value a track, in the order of `tracks`; `points` (n, d) is NaN where it has no colour.
+
+    `places` (n, 3) says by how much its places speak for each of PERSON_ROLES, as log-likelihoods.
+    """
 
     tracks: NDArray[np.int64]
     coloured: Array
     votes: Array
     points: Array
     appearance: Array
+    places: Array
+    attendance: Attendance
+    glimpses: Glimpses
 
 
 def gather(blocks: Blocks) -> TrackEvidence:
@@ -77,14 +98,35 @@ def gather(blocks: Blocks) -> TrackEvidence:
         [np.bincount(of_row, column, len(tracks)).astype(np.float64) for column in blocks.votes.T],
         axis=1,
     )
-    return TrackEvidence(tracks, coloured, votes, colour.features(appearance), appearance)
+    return TrackEvidence(
+        tracks,
+        coloured,
+        votes,
+        colour.features(appearance),
+        appearance,
+        _places(blocks, of_row, len(tracks)),
+        Attendance.of(blocks.frame, of_row, blocks.boxes),
+        Glimpses(rows, colour.features(blocks.appearance[known]), weights),
+    )
+
+
+def _places(blocks: Blocks, of_row: NDArray[np.int64], count: int) -> Array:
+    """The mean over a track's blocks: places that follow one another are no news. The longer it
+    is seen, the more the mean tells."""
+    known = np.isfinite(blocks.x) & np.isfinite(blocks.y)
+    rows = of_row[known]
+    logs = log_densities(blocks.x[known], blocks.y[known])
+    seen = np.bincount(rows, minlength=count)
+    total = np.stack([np.bincount(rows, column, count) for column in logs.T], axis=1)
+    worth = np.minimum(1 + _LATER_BLOCK * (seen - 1), _MOST_WORTH) / np.maximum(seen, 1)
+    return np.asarray(total * worth[:, None])
 
 
 def _typical(colours: Array, weights: Array) -> Array:
-    """Weighted medians of the columns of (n, 64); the histogram's are weighted means."""
+    """Weighted medians of the columns of (n, 64); of the shares weighted means."""
     order = np.argsort(colours, axis=0, kind="stable")
     heaped = np.cumsum(weights[order], axis=0)
     middle = (heaped < weights.sum() / 2).sum(axis=0)
     result = colours[order[middle, np.arange(colours.shape[1])], np.arange(colours.shape[1])]
-    result[colour.HISTOGRAM] = np.average(colours[:, colour.HISTOGRAM], axis=0, weights=weights)
+    result[SHARES] = np.average(colours[:, SHARES], axis=0, weights=weights)
     return np.asarray(result)

@@ -12,6 +12,7 @@ from domain.periods import Period
 from domain.tables import PERSON_ROLES
 from stages.team_classification import colour
 from stages.team_classification.evidence import Blocks, TrackEvidence
+from stages.team_classification.kits import Crowd, Kits, alike, find_kits
 from stages.team_classification.sides import Sides
 
 Array = NDArray[np.float64]
@@ -22,6 +23,7 @@ MIN_CONFIDENCE = 0.6
 # as much as a shirt three spreads from a team's colour
 _ANY_COLOUR = -4.5
 _MIN_SHARE = 0.02
+_MOST, _MORE_THAN_ONE, _CROWDED = 6.0, 1.5, 3.0
 _AROUND_S = 300.0
 _SURE_APART_M, _SURE_PLACE_M, _NEVER_CERTAIN = 4.0, 20.0, 0.999
 # a keeper's shirt nearer by so much in CIELab is as good as log-odds of 1
@@ -49,13 +51,30 @@ def judge(evidence: TrackEvidence, options: TeamClassificationOptions) -> Verdic
     A team is unknown below `MIN_CONFIDENCE`.
     """
     coloured = evidence.coloured >= options.min_observations
-    majority = evidence.votes.argmax(axis=1)
-    players = coloured & (majority == PLAYER)
-    kits = colour.find_kits(evidence.points[players], np.sqrt(evidence.coloured[players]))
+    kits = find_kits(_crowd(evidence, coloured))
     if kits is None:
         return _roles_only(evidence)
-    officials = evidence.points[coloured & (majority == REFEREE)]
-    return _decide(_posterior(evidence, coloured, kits, officials), kits.separation)
+    return _decide(_posterior(evidence, coloured, kits), _steady(evidence, kits) * kits.separation)
+
+
+def _steady(evidence: TrackEvidence, kits: Kits) -> Array:
+    """The share (n, 2) of each track in which its shirt is the first's, and the second's.
+
+    Two people that were followed as one are neither's for all of it.
+    """
+    seen = evidence.glimpses
+    second = 1 / (1 + np.exp(-kits.second(seen.points)))
+    total = np.bincount(seen.row, seen.boxes, len(evidence.tracks))
+    share = np.bincount(seen.row, seen.boxes * second, len(evidence.tracks))
+    share /= np.maximum(total, 1)
+    return np.column_stack([1 - share, share])
+
+
+def _crowd(evidence: TrackEvidence, coloured: NDArray[np.bool_]) -> Crowd:
+    """Those with a colour; who is seldom called a player counts for little as one."""
+    called = evidence.votes[:, PLAYER] / np.maximum(evidence.votes.sum(axis=1), 1)
+    weights = np.sqrt(evidence.coloured) * np.clip((called - 0.3) / 0.6, 0, 1)
+    return Crowd(evidence.points[coloured], weights[coloured], evidence.attendance.among(coloured))
 
 
 def _roles_only(evidence: TrackEvidence) -> Verdicts:
@@ -71,31 +90,45 @@ def _role_shares(votes: Array) -> Array:
     return np.asarray(share / share.sum(axis=1, keepdims=True))
 
 
-def _posterior(
-    evidence: TrackEvidence, coloured: NDArray[np.bool_], kits: colour.Kits, officials: Array
-) -> Array:
+def _posterior(evidence: TrackEvidence, coloured: NDArray[np.bool_], kits: Kits) -> Array:
     """Probabilities (n, 4) of first team, second team, goalkeeper, referee."""
-    share, points = _role_shares(evidence.votes), evidence.points
-    log = np.log(np.column_stack([share[:, [PLAYER, PLAYER]] / 2, share[:, [KEEPER, REFEREE]]]))
-    for team in (0, 1):
-        seen = colour.likelihood(points[coloured], kits.centres[team], kits.spread)
-        log[coloured, team] += seen
-    log[coloured, 2] += _ANY_COLOUR
-    log[coloured, 3] += _ANY_COLOUR
-    if len(officials) >= 2:
-        usual = np.median(officials, axis=0)
-        known = colour.likelihood(points[coloured], usual, kits.spread)
-        log[coloured, 3] += np.maximum(known - _ANY_COLOUR, 0)
+    points = evidence.points[coloured]
+    worn = kits.strange(points)
+    roles = np.log(_role_shares(evidence.votes)) + evidence.places
+    strangers = np.flatnonzero(coloured)[worn < _ANY_COLOUR]
+    for group in alike(evidence.points[strangers], evidence.coloured[strangers], kits.spread):
+        roles[strangers[group]] = _together(evidence, strangers[group])
+    log = np.column_stack([roles[:, [PLAYER, PLAYER]] - np.log(2), roles[:, [KEEPER, REFEREE]]])
+    side = kits.second(points)[:, None] * [-0.5, 0.5]
+    log[coloured, :2] += worn[:, None] + side - np.logaddexp(*side.T)[:, None] + np.log(2)
+    log[coloured, 2:] += _ANY_COLOUR
     log -= log.max(axis=1, keepdims=True)
     return np.asarray(np.exp(log) / np.exp(log).sum(axis=1, keepdims=True))
 
 
-def _decide(posterior: Array, separation: float) -> Verdicts:
+def _together(evidence: TrackEvidence, group: NDArray[np.int64]) -> Array:
+    """What speaks for each role (3,) of people in one colour that is neither team's.
+
+    They are one keeper or the officials: what is said of one goes for all of them. Two in sight at
+    once are not one keeper.
+    """
+    chosen = np.zeros(len(evidence.tracks))
+    chosen[group] = 1
+    at_once = evidence.attendance.people(chosen)
+    places = evidence.places[group].sum(axis=0)
+    log = np.log(_role_shares(evidence.votes[group].sum(axis=0, keepdims=True))[0])
+    log += places - places.max() if len(group) == 1 else np.clip(places - places.max(), -_MOST, 0)
+    if at_once.size and np.quantile(at_once, 0.9) > _MORE_THAN_ONE:
+        log[KEEPER] -= _CROWDED
+    return np.asarray(log)
+
+
+def _decide(posterior: Array, steady: Array) -> Verdicts:
     """The likeliest role, and for players the likelier team where it is likely enough."""
     roles = np.column_stack([posterior[:, :2].sum(axis=1), posterior[:, 2], posterior[:, 3]])
     role = roles.argmax(axis=1)
     team = posterior[:, :2].argmax(axis=1)
-    in_team = posterior[:, :2].max(axis=1) * separation
+    in_team = posterior[:, :2].max(axis=1) * steady[np.arange(len(team)), team]
     sure = (role == PLAYER) & (in_team >= MIN_CONFIDENCE)
     confidence = np.where(role == PLAYER, in_team, roles.max(axis=1))
     return Verdicts(np.where(sure, team, -1), role, confidence)
