@@ -18,13 +18,16 @@ _SCORED_SPREAD = 11.0
 _COUNTS = 1.0
 # the middle distance of a team's people from its colour: from tracks about 5, from boxes 10; how
 # far from it others lie, as a part of it
-_MIN_SPREAD, _BEYOND = 5.5, 0.5
+_MIN_SPREAD, _BEYOND = 5.5, 0.4
 # this many spreads from both colours is neither
 _STRANGER = 2.5
 # along the line between both colours shirts of a team stray at least by so much
-_MIN_ALONG = 3.0
-# halving one bell curve at its mean gives two lumps 2.65 of their standard deviations apart
-_ONE_LUMP, _TWO_TEAMS = 2.65, 4.5
+_MIN_ALONG = 2.5
+# halving one bell curve at its mean gives two lumps 2.65 of their standard deviations apart (with
+# few people up to 4), and halving it elsewhere is as good: the next best answer explains less by no
+# more than 0.12 per person, where there are two teams by 0.4 at least
+_ONE_LUMP, _TWO_TEAMS = 2.65, 3.6
+_ONE_OF_MANY, _ONLY_ONE = 0.1, 0.3
 # answers that put fewer people elsewhere than this share are one answer
 _SAME_ANSWER = 0.15
 # people this many spreads from one another may wear one colour
@@ -45,7 +48,6 @@ class Kits:
     spread: float
     along: float
     separation: float
-    margin: float
 
     def second(self, points: Array) -> Array:
         """Log-odds (n,) that people wear the second colour rather than the first.
@@ -160,14 +162,15 @@ def _kits(crowd: Crowd, answers: list[tuple[float, Array, Array]]) -> Kits:
     apart = centres[1] - centres[0]
     length = float(np.linalg.norm(apart))
     if not crowd.weights[near].sum() or length == 0:
-        return Kits(centres, _MIN_SPREAD, _MIN_ALONG, 0.0, 0.0)
+        return Kits(centres, _MIN_SPREAD, _MIN_ALONG, 0.0)
     spread = max(float(np.median(distance.min(axis=0)[near])), _MIN_SPREAD)
     near = distance.min(axis=0) < _STRANGER * spread
     off = ((crowd.points - centres[own]) @ apart / length)[near]
     along = float(np.sqrt(np.average(off**2, weights=crowd.weights[near])))
     along = max(along, _MIN_ALONG)
-    lumps = (length / along - _ONE_LUMP) / (_TWO_TEAMS - _ONE_LUMP)
-    return Kits(centres, spread, along, float(np.clip(lumps, 0, 1)), float(margin))
+    lumps = np.clip((length / along - _ONE_LUMP) / (_TWO_TEAMS - _ONE_LUMP), 0, 1)
+    alone = np.clip((margin - _ONE_OF_MANY) / (_ONLY_ONE - _ONE_OF_MANY), 0, 1)
+    return Kits(centres, spread, along, float(lumps * alone))
 
 
 def _changed(weights: Array, one: Array, other: Array) -> float:
