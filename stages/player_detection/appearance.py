@@ -65,9 +65,7 @@ class Garment:
 
 
 GARMENTS = (
-    Garment(
-        TORSO, TORSO_PALETTE, clothing.TORSO_SHARES, clothing.TORSO_CLOTH, clothing.TORSO_LAB
-    ),
+    Garment(TORSO, TORSO_PALETTE, clothing.TORSO_SHARES, clothing.TORSO_CLOTH, clothing.TORSO_LAB),
     Garment(
         SHORTS, LEGS_PALETTE, clothing.SHORTS_SHARES, clothing.SHORTS_CLOTH, clothing.SHORTS_LAB
     ),

@@ -7,7 +7,6 @@ one and two of the other is no football.
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
@@ -30,9 +29,7 @@ class Attendance:
     starts: NDArray[np.int64]
 
     @classmethod
-    def of(
-        cls, frame: NDArray[np.int64], track: NDArray[np.int64], boxes: Array
-    ) -> "Attendance":
+    def of(cls, frame: NDArray[np.int64], track: NDArray[np.int64], boxes: Array) -> "Attendance":
         """Of at most 200 blocks, evenly spread. `frame` ascends; `track` is a row of evidence."""
         blocks = np.unique(frame)
         chosen = blocks[:: max(-(-len(blocks) // _MOST_BLOCKS), 1)]
@@ -48,9 +45,7 @@ class Attendance:
         block = np.searchsorted(self.starts, np.arange(len(self.row_track)), side="right")
         rows = chosen[self.row_track]
         starts = np.flatnonzero(np.diff(block[rows], prepend=0))
-        return Attendance(
-            (np.cumsum(chosen) - 1)[self.row_track[rows]], self.share[rows], starts
-        )
+        return Attendance((np.cumsum(chosen) - 1)[self.row_track[rows]], self.share[rows], starts)
 
     def people(self, chosen: Array) -> Array:
         """How many of the tracks chosen (..., n), 0 to 1 each, are in each block (..., blocks)."""

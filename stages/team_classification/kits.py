@@ -15,19 +15,19 @@ _ROUNDS = 20
 # a shirt counts against a colour up to so far, in spreads of single boxes
 FAR = 30.0
 _SCORED_SPREAD = 11.0
-_COUNTS = 1.0
+_MOST_MISFIT = 1.3
 # the middle distance of a team's people from its colour: from tracks about 5, from boxes 10; how
 # far from it others lie, as a part of it
 _MIN_SPREAD, _BEYOND = 5.5, 0.4
 # this many spreads from both colours is neither
 _STRANGER = 2.5
 # along the line between both colours shirts of a team stray at least by so much
-_MIN_ALONG = 2.5
+_MIN_ALONG, _LEAST_ALONG = 2.5, 1.5
 # halving one bell curve at its mean gives two lumps 2.65 of their standard deviations apart (with
-# few people up to 4), and halving it elsewhere is as good: the next best answer explains less by no
-# more than 0.12 per person, where there are two teams by 0.4 at least
+# few people up to 4), and halving it elsewhere is about as good: the next best answer explains less
+# by 0.05 in the middle and 0.24 in nine of ten, per person and in spreads of this match if smaller
 _ONE_LUMP, _TWO_TEAMS = 2.65, 3.6
-_ONE_OF_MANY, _ONLY_ONE = 0.1, 0.3
+_ONE_OF_MANY, _ONLY_ONE = 0.15, 0.35
 # answers that put fewer people elsewhere than this share are one answer
 _SAME_ANSWER = 0.15
 # people this many spreads from one another may wear one colour
@@ -69,11 +69,12 @@ class Kits:
 @dataclass(frozen=True)
 class Crowd:
     """Everybody of whom a colour is known: `points` (n, d), how much each counts, who is seen
-    together."""
+    together, and where kits are told how little each one's clothes are home's and away's (n, 2)."""
 
     points: Array
     weights: Array
     attendance: Attendance
+    misfits: Array | None = None
 
     def score(self, distance: Array) -> Array:
         """How well two centres explain the people, by distances (..., 2, n), per person.
@@ -85,17 +86,24 @@ class Crowd:
         misfit = (nearest**2) @ self.weights / (2 * _SCORED_SPREAD**2 * self.weights.sum())
         first = distance[..., 0, :] <= distance[..., 1, :]
         near = nearest < FAR
-        counts = self.attendance.log_likelihood(
-            (first & near).astype(float), (~first & near).astype(float)
-        )
-        return np.asarray(_COUNTS * counts - misfit)
+        one, other = (first & near).astype(float), (~first & near).astype(float)
+        counts = self.attendance.log_likelihood(one, other)
+        return np.asarray(counts - misfit - self._against_told(one, other))
+
+    def _against_told(self, one: Array, other: Array) -> Array:
+        """What speaks, per person, against these (n, 0 or 1 each) wearing the kits as told."""
+        if self.misfits is None:
+            return np.zeros(one.shape[:-1])
+        off = np.minimum(self.misfits, _MOST_MISFIT) * self.weights[:, None]
+        sums = [one @ off[:, a] + other @ off[:, b] for a, b in ((0, 1), (1, 0))]
+        return np.asarray(np.minimum(*sums) / self.weights.sum())
 
     def refined(self, distance: Array) -> Array:
         """Centres (2, d) at the means of the people near them, from distances (2, n) on."""
         centres = self.points[distance.argmin(axis=1)]
         for _ in range(_ROUNDS):
             own, near = distance.argmin(axis=0), distance.min(axis=0) < FAR
-            moved = np.stack([self._mean(near & (own == k), centres[k]) for k in (0, 1)])
+            moved: Array = np.stack([self._mean(near & (own == k), centres[k]) for k in (0, 1)])
             if np.array_equal(moved, centres):
                 break
             centres, distance = moved, distances(self.points, moved)
@@ -125,9 +133,7 @@ def find_kits(crowd: Crowd) -> Kits | None:
     candidates = candidates[weights[candidates] > 0]
     apart = distances(crowd.points, crowd.points[candidates])
     first, second = np.triu_indices(len(candidates), 1)
-    scores = np.array(
-        [crowd.score(apart[[a, b]]) for a, b in zip(first, second, strict=True)]
-    )
+    scores = np.array([crowd.score(apart[[a, b]]) for a, b in zip(first, second, strict=True)])
     order = np.argsort(-scores, kind="stable")
     starts = (apart[[first[best], second[best]]] for best in order)
     answers = []
@@ -167,10 +173,11 @@ def _kits(crowd: Crowd, answers: list[tuple[float, Array, Array]]) -> Kits:
     near = distance.min(axis=0) < _STRANGER * spread
     off = ((crowd.points - centres[own]) @ apart / length)[near]
     along = float(np.sqrt(np.average(off**2, weights=crowd.weights[near])))
-    along = max(along, _MIN_ALONG)
-    lumps = np.clip((length / along - _ONE_LUMP) / (_TWO_TEAMS - _ONE_LUMP), 0, 1)
-    alone = np.clip((margin - _ONE_OF_MANY) / (_ONLY_ONE - _ONE_OF_MANY), 0, 1)
-    return Kits(centres, spread, along, float(lumps * alone))
+    lumps = (length / max(along, _LEAST_ALONG) - _ONE_LUMP) / (_TWO_TEAMS - _ONE_LUMP)
+    alone = margin * max(_SCORED_SPREAD / spread, 1.0) ** 2
+    alone = (alone - _ONE_OF_MANY) / (_ONLY_ONE - _ONE_OF_MANY)
+    separation = float(np.clip(lumps, 0, 1) * np.clip(alone, 0, 1))
+    return Kits(centres, spread, max(along, _MIN_ALONG), separation)
 
 
 def _changed(weights: Array, one: Array, other: Array) -> float:

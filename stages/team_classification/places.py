@@ -22,7 +22,9 @@ def log_densities(x: Array, y: Array) -> Array:
     """
     pitch = Pitch()
     half_length, half_width = pitch.length_m / 2, pitch.width_m / 2
-    outside = np.hypot(np.maximum(np.abs(x) - half_length, 0), np.maximum(np.abs(y) - half_width, 0))
+    outside = np.hypot(
+        np.maximum(np.abs(x) - half_length, 0), np.maximum(np.abs(y) - half_width, 0)
+    )
     player = np.exp(-0.5 * (outside / 1.0) ** 2) / (pitch.length_m * pitch.width_m)
     anywhere = np.exp(-0.5 * (outside / 3.0) ** 2) / (pitch.length_m * pitch.width_m)
     own_x = half_length - _KEEPER_BEFORE_GOAL_M

@@ -13,17 +13,11 @@ from domain.tables import PERSON_ROLES
 from stages import periods as match_time
 from stages.team_classification import blocks, halves, spans
 from stages.team_classification.evidence import Blocks, TrackEvidence, gather
+from stages.team_classification.home import named, second_is_home
+from stages.team_classification.keepers import KeeperPlaces, with_keepers
 from stages.team_classification.players import name_players
 from stages.team_classification.sides import Sides
-from stages.team_classification.teams import (
-    PLAYER,
-    REFEREE,
-    KeeperPlaces,
-    Verdicts,
-    judge,
-    second_is_home,
-    with_keepers,
-)
+from stages.team_classification.teams import PLAYER, REFEREE, Verdicts, judge
 
 _TEAMS = np.array(["home", "away", "unknown"])
 
@@ -42,7 +36,7 @@ class TeamClassificationStage(TimelineStage[TeamClassificationOptions, TeamClass
     """
 
     name: ClassVar[str] = "team_classification"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     requires: ClassVar[tuple[str, ...]] = ("track_evidence",)
     concludes_with: ClassVar[tuple[str, ...]] = ("track_colours",)
     optional_at_end: ClassVar[tuple[str, ...]] = ("tracks", "frames")
@@ -59,7 +53,7 @@ class TeamClassificationStage(TimelineStage[TeamClassificationOptions, TeamClass
     def conclude(self, match: WholeMatch, state: TeamClassificationState) -> StageResult:  # noqa: ARG002
         seen = Blocks.read(match.parts("track_colours"))
         evidence = gather(seen)
-        verdicts = judge(evidence, self.options)
+        verdicts = judge(evidence, self.options, self.facts.kits)
         timeline = self._timeline(match, seen)
         time_s = timeline.time_of(seen.frame)
         row = np.searchsorted(evidence.tracks, seen.track)
@@ -67,8 +61,9 @@ class TeamClassificationStage(TimelineStage[TeamClassificationOptions, TeamClass
         periods, source = self.facts.periods, self.facts.periods_from
         if not periods and match.has("frames"):
             periods, source = halves.find(halves.play(seen, timeline), timeline, sides), "found"
-        if second_is_home(evidence, verdicts, sides, self.facts.kits, periods):
-            verdicts = verdicts.swapped()
+        swap = second_is_home(evidence, verdicts, sides, self.facts.kits, periods)
+        verdicts = named(verdicts, swap)
+        if swap > 0:
             sides.swap()
         places = KeeperPlaces(seen, time_s, sides, periods)
         verdicts = with_keepers(verdicts, evidence, places, self.facts.kits)
