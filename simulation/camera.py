@@ -2,7 +2,7 @@
 
 Pan is measured from +y (away from the main camera) towards +x, tilt downwards from level, roll
 clockwise, all in degrees. Camera axes are x right, y down, z forward; pixels start at the image's
-top left, and the principal point is its middle.
+top left, and the principal point is its middle. A lens bends what it shows as `domain.lens` says.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from domain.lens import FOLD
 from simulation.arrays import Bools, Floats, Ints
 
 NEAR_M = 1.0  # nothing nearer than this is drawn
 
 
 @dataclass(frozen=True)
+class Eye:
+    """A camera at one moment: `matrix` (3, 4) from metres to the pixels of a lens that bends
+    nothing, and the `k1` of the lens that it has.
+    """
+
+    width: int
+    height: int
+    matrix: Floats
+    focal_px: float
+    k1: float
+
+    def pixels(self, points: Floats) -> tuple[Floats, Floats]:
+        """Pixels (..., 2) and depths (...) in metres of points (..., 3); only depths above 0 count.
+
+        Far outside the picture, where the formula of a barrel lens would fold back into it, points
+        stay in their order.
+        """
+        straight, depth = project(self.matrix, points)
+        if self.k1 == 0.0:
+            return straight, depth
+        middle = np.array([self.width, self.height]) / 2
+        offset = straight - middle
+        k_r2 = self.k1 / self.focal_px**2 * (offset**2).sum(axis=-1, keepdims=True)
+        return middle + offset * (1 + np.maximum(k_r2, FOLD / 3)), depth
+
+
+@dataclass(frozen=True)
 class CameraPath:
-    """A camera at each frame: arrays (n) and position (n, 3) in metres."""
+    """A camera at each frame: arrays (n) and position (n, 3) in metres; `k1` of domain.lens."""
 
     width: int
     height: int
@@ -26,6 +54,7 @@ class CameraPath:
     tilt_deg: Floats
     roll_deg: Floats
     position: Floats
+    k1: Floats
 
     def __len__(self) -> int:
         return len(self.focal_px)
@@ -36,7 +65,7 @@ class CameraPath:
         return CameraPath(self.width, self.height, **chosen)
 
     def matrices(self) -> Floats:
-        """Projections (n, 3, 4) from pitch metres to pixels."""
+        """Projections (n, 3, 4) from pitch metres to the pixels of a lens that bends nothing."""
         rotation = _rotations(self.pan_deg, self.tilt_deg, self.roll_deg)
         inner = np.zeros((len(self), 3, 3))
         inner[:, 0, 0] = inner[:, 1, 1] = self.focal_px
@@ -46,15 +75,21 @@ class CameraPath:
 
     def pixels(self, frame: int, points: Floats) -> tuple[Floats, Floats]:
         """Where points (..., 3) in metres are seen at `frame`: pixels and depths in metres."""
-        return project(self.matrices()[frame], points)
+        return self.eye(frame).pixels(points)
+
+    def eye(self, frame: int) -> Eye:
+        """The camera at `frame`."""
+        matrix = self.take(np.array([frame])).matrices()[0]
+        focal_px, k1 = float(self.focal_px[frame]), float(self.k1[frame])
+        return Eye(self.width, self.height, matrix, focal_px, k1)
 
     def homographies(self) -> Floats:
-        """Homographies (n, 3, 3) from pixels to the pitch's ground, h33 = 1."""
+        """Homographies (n, 3, 3) from pixels of a straight lens to the ground, h33 = 1."""
         inverse = np.linalg.inv(self.matrices()[:, :, [0, 1, 3]])
         return np.asarray(inverse / inverse[:, 2:, 2:])
 
 
-_ARRAYS = ("focal_px", "pan_deg", "tilt_deg", "roll_deg", "position")
+_ARRAYS = ("focal_px", "pan_deg", "tilt_deg", "roll_deg", "position", "k1")
 
 
 def joined(paths: Sequence[CameraPath]) -> CameraPath:
@@ -77,7 +112,7 @@ def _rotations(pan_deg: Floats, tilt_deg: Floats, roll_deg: Floats) -> Floats:
 
 
 def project(matrix: Floats, points: Floats) -> tuple[Floats, Floats]:
-    """Pixels (..., 2) and depths (...) in metres of points (..., 3); only depths above 0 count."""
+    """Pixels (..., 2) and depths (...) of points (..., 3) in metres through a straight lens."""
     mapped = points @ matrix[:, :3].T + matrix[:, 3]
     depth = mapped[..., 2]
     safe = np.where(np.abs(depth) < 1e-6, 1e-6, depth)

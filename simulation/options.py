@@ -7,7 +7,7 @@ from fractions import Fraction
 from domain.errors import InputError
 from simulation.formations import FORMATIONS
 
-CAMERAS = ("main", "wide", "behind_goal")
+CAMERAS = ("main", "wide", "behind_goal", "amateur")
 
 # Seeds are split by use, so that no simulated match is both trained on and scored.
 VALIDATION_SEEDS_FROM = 900_000

@@ -8,6 +8,8 @@ import numpy as np
 
 from domain.pitch import Pitch
 from simulation.arrays import Pixels
+from simulation.bending import Bending
+from simulation.camera import Eye
 from simulation.film import Shot
 from simulation.ground import Ground, draw_ground, softened
 from simulation.match import SimulatedMatch
@@ -15,7 +17,7 @@ from simulation.painting import Painter, draw_light
 from simulation.stadium import draw_stadium, paint_plane
 from simulation.transitions import Transition, WipeLook, transition_at
 from simulation.video import write_video
-from simulation.views import FrameView, Viewer
+from simulation.views import Viewer
 
 Progress = Callable[[int, int], None]
 NOISE_TILES = 8
@@ -24,6 +26,8 @@ SHARPEN = 0.55  # broadcast cameras raise edges; real frames show the dark rims 
 LENS_BLUR_PX_AT_1280 = 0.62
 # How far a long lens throws the background out of focus, in pixels of 1280.
 OUT_OF_FOCUS = {"close": 5.0, "touchline": 1.2}
+# OpenCV counts pixels by their middles: the first is at 0, where coordinates say 0.5.
+TO_INDEX = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
 BEYOND = (58, 70, 52)  # the apron outside the drawn grass
 
 
@@ -43,6 +47,7 @@ class FrameRenderer:
         self._noise = _noise_tiles(self._size, self._rng)
         self._gain = _exposure(self._rng)
         self._wipe = WipeLook(match.kits, self._rng)
+        self._bend = Bending()
         self._grounds: dict[int, Ground] = {}
 
     def frame(self, index: int) -> Pixels:
@@ -59,7 +64,7 @@ class FrameRenderer:
     def _picture(self, shot: Shot, index: int) -> Pixels:
         """What the camera of a shot sees at frame `index`."""
         view = self._viewer.view(shot.row_of(index))
-        image = self._backdrop(view, self._ground_of(shot))
+        image = self._backdrop(view.eye, self._ground_of(shot))
         if shot.cue.camera in OUT_OF_FOCUS:
             sigma = OUT_OF_FOCUS[shot.cue.camera] * self._size[0] / 1280
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma))
@@ -82,19 +87,21 @@ class FrameRenderer:
             self._grounds[shot.first] = softened(self._ground, place, focal_px)
         return self._grounds[shot.first]
 
-    def _backdrop(self, view: FrameView, ground: Ground) -> Pixels:
-        to_image = view.matrix[:, [0, 1, 3]] @ np.linalg.inv(ground.from_pitch)
+    def _backdrop(self, eye: Eye, ground: Ground) -> Pixels:
+        """Ground and stadium: drawn as a straight lens shows them, then bent."""
+        bend = self._bend.at(eye)
+        size, matrix = bend.canvas(self._size), bend.shifted(eye.matrix)
         image = cv2.warpPerspective(
             ground.texture,
-            to_image,
-            self._size,
+            TO_INDEX @ matrix[:, [0, 1, 3]] @ np.linalg.inv(TO_INDEX @ ground.from_pitch),
+            size,
             flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=BEYOND,
         )
         for plane in self._stadium:
-            paint_plane(image, view.matrix, plane)
-        return np.asarray(image, dtype=np.uint8)
+            paint_plane(image, matrix, plane)
+        return bend.apply(np.asarray(image, dtype=np.uint8))
 
     def _sensor(self, image: Pixels, index: int) -> Pixels:
         """Lens blur, edge enhancement, exposure and noise."""

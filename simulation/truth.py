@@ -198,7 +198,7 @@ def _calibration(camera: CameraPath) -> pa.Table:
             "tilt_deg": camera.tilt_deg,
             "roll_deg": camera.roll_deg,
             **{f"camera_{axis}": camera.position[:, i] for i, axis in enumerate("xyz")},
-            "k1": np.zeros(count),
+            "k1": camera.k1,
             "error_m": np.zeros(count),
             "status": ["measured"] * count,
         },

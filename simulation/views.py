@@ -6,7 +6,7 @@ import numpy as np
 
 from simulation.arrays import Bools, Floats
 from simulation.ball_flight import BALL_RADIUS_M
-from simulation.camera import NEAR_M, CameraPath, project
+from simulation.camera import NEAR_M, CameraPath, Eye
 from simulation.figures import (
     BIAS_M,
     END,
@@ -23,6 +23,7 @@ from simulation.people import Person
 # A person is labelled when this share of the figure is inside the picture and unhidden.
 SEEN_SHARE = 0.35
 MIN_HEIGHT_PX = 5.0
+NEAREST_M = 3.0  # nobody nearer to the lens than this is drawn
 SHUTTER_S = 1.0 / 250.0
 
 
@@ -36,7 +37,7 @@ class FrameView:
     ball_visible; joints (25, 18, 3) metres.
     """
 
-    matrix: Floats
+    eye: Eye
     joints: Floats
     rods: Floats
     radius_px: Floats
@@ -51,6 +52,11 @@ class FrameView:
     ball_depth: float
     ball_visible: bool
 
+    @property
+    def matrix(self) -> Floats:
+        """The projection (3, 4) of a lens that bends nothing."""
+        return self.eye.matrix
+
     def clipped(self, width: int, height: int) -> Floats:
         """Boxes (25, 4) cut off at the picture's edges."""
         return np.asarray(np.clip(self.boxes, 0.0, [width, height, width, height]))
@@ -61,29 +67,28 @@ class Viewer:
 
     def __init__(self, people: list[Person], motion: Motion, camera: CameraPath) -> None:
         self._motion, self._camera = motion, camera
-        self._matrices = camera.matrices()
         self._speed = motion.speed_mps
         self._height_m = np.array([person.height_m for person in people])
 
     def view(self, frame: int) -> FrameView:
         """What the camera sees at `frame`."""
-        matrix, focal = self._matrices[frame], float(self._camera.focal_px[frame])
+        eye = self._camera.eye(frame)
         body = joints(self._pose(frame))
         first, second = body[:, FIRST], body[:, SECOND]
         ends = np.stack(
             [first + (second - first) * share[None, :, None] for share in (START, END)], axis=2
         )
-        rods, depths = project(matrix, ends)
+        rods, depths = eye.pixels(ends)
         part_depth = depths.mean(axis=2)
         safe = np.maximum(part_depth, NEAR_M)
-        radius = focal * RADIUS_M / safe
+        radius = eye.focal_px * RADIUS_M / safe
         depth = part_depth.mean(axis=1)
         boxes = _boxes(rods, radius)
-        ball, tail, ball_radius, ball_depth = self._ball(frame, matrix, focal)
+        ball, tail, ball_radius, ball_depth = self._ball(frame, eye)
         visible = self._visible_shares(rods, radius, depth, boxes)
         seen = self._ball_seen(ball, ball_depth, rods, radius, depth)
         return FrameView(
-            matrix, body, rods, radius, part_depth - BIAS_M, depth, boxes, visible,
+            eye, body, rods, radius, part_depth - BIAS_M, depth, boxes, visible,
             self._motion.ball[frame], ball, tail, ball_radius, ball_depth, seen,
         )  # fmt: skip
 
@@ -100,15 +105,13 @@ class Viewer:
             self._height_m,
         )
 
-    def _ball(
-        self, frame: int, matrix: Floats, focal: float
-    ) -> tuple[Floats, Floats, float, float]:
+    def _ball(self, frame: int, eye: Eye) -> tuple[Floats, Floats, float, float]:
         here = self._motion.ball[frame]
         before = here - self._motion.ball_velocity[frame] * SHUTTER_S
         before[2] = max(before[2], BALL_RADIUS_M)
-        pixels, depths = project(matrix, np.stack([here, before]))
+        pixels, depths = eye.pixels(np.stack([here, before]))
         depth = float(depths[0])
-        return pixels[0], pixels[1], focal * BALL_RADIUS_M / max(depth, NEAR_M), depth
+        return pixels[0], pixels[1], eye.focal_px * BALL_RADIUS_M / max(depth, NEAR_M), depth
 
     def _visible_shares(self, rods: Floats, radius: Floats, depth: Floats, boxes: Floats) -> Floats:
         """Share (25) of each figure's parts, by area, inside the picture and not behind another."""
@@ -119,7 +122,7 @@ class Viewer:
         length = np.linalg.norm(rods[:, :, 1] - rods[:, :, 0], axis=2)
         area = 2 * radius * length + np.pi * radius**2
         share = (free * area).sum(axis=1) / area.sum(axis=1)
-        return np.where(depth > NEAR_M, share, 0.0)
+        return np.where(depth > NEAREST_M, share, 0.0)
 
     def _ball_seen(
         self, ball: Floats, ball_depth: float, rods: Floats, radius: Floats, depth: Floats

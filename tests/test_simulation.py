@@ -14,6 +14,7 @@ import pytest
 
 from domain import tables
 from domain.errors import InputError
+from domain.lens import straightened
 from domain.pitch import Pitch, project
 from simulation import (
     SimulatedMatch,
@@ -139,7 +140,7 @@ def test_who_plays_the_ball_is_beside_it(match: SimulatedMatch) -> None:
             assert gap < 1.8
 
 
-@pytest.mark.parametrize("camera", ["main", "wide", "behind_goal"])
+@pytest.mark.parametrize("camera", ["main", "wide", "behind_goal", "amateur"])
 def test_the_homography_takes_feet_to_their_place(camera: str) -> None:
     filmed = simulate(replace(SMALL, width=1280, height=720, camera=camera))
     tracks = filmed.tables["tracks"].to_pandas()
@@ -147,7 +148,11 @@ def test_the_homography_takes_feet_to_their_place(camera: str) -> None:
         -1, 3, 3
     )
     whole = tracks[(tracks.x1 > 1) & (tracks.y1 > 1) & (tracks.x2 < 1279) & (tracks.y2 < 719)]
-    feet = np.column_stack([(whole.x1 + whole.x2) / 2, whole.y2])
+    camera_of = filmed.tables["calibration"].to_pandas().loc[whole.frame]
+    k1_per_px2 = (camera_of.k1 / camera_of.focal_px**2).to_numpy()
+    middle = np.array([640, 360])
+    shown = np.column_stack([(whole.x1 + whole.x2) / 2, whole.y2]) - middle
+    feet = straightened(shown, k1_per_px2) + middle
     found = np.vstack(
         [project(homographies[f], p[None]) for f, p in zip(whole.frame, feet, strict=True)]
     )
@@ -175,10 +180,9 @@ def test_camera_motion_carries_the_ground_from_frame_to_frame(match: SimulatedMa
 
 def test_near_lines_are_brighter_than_the_grass_beside_them(match: SimulatedMatch) -> None:
     image = FrameRenderer(match).frame(20).astype(float).mean(axis=2)
-    matrix = match.camera.matrices()[20]
     y = np.linspace(-26.0, 4.0, 40)
     rows = [np.column_stack([np.full(40, x), y, np.zeros(40)]) for x in (0.0, -0.7, 0.7)]
-    pixels = [np.rint(to_pixels(matrix, row)[0]).astype(int) for row in rows]
+    pixels = [np.floor(match.camera.pixels(20, row)[0]).astype(int) for row in rows]
     inside = np.all([((p >= 2) & (p < [958, 538])).all(axis=1) for p in pixels], axis=0)
     line, left, right = (image[p[inside, 1], p[inside, 0]] for p in pixels)
     assert inside.sum() >= 15
@@ -209,13 +213,7 @@ def test_a_hidden_person_is_no_detection(match: SimulatedMatch) -> None:
     away = motion.position[0, front] - eye
     motion.position[0, behind] = motion.position[0, front] + 0.5 * away / np.linalg.norm(away)
     motion.heading[0, behind] = motion.heading[0, front]
-    camera = replace(
-        match.camera,
-        **{
-            n: getattr(match.camera, n)[40:41]
-            for n in ("focal_px", "pan_deg", "tilt_deg", "roll_deg", "position")
-        },
-    )
+    camera = match.camera.take(np.array([40]))
     assert Viewer(match.people, motion, camera).view(0).visible[behind] < SEEN_SHARE
 
 

@@ -1,6 +1,8 @@
 """How simulated matches are filmed: cuts, replays, other cameras, and the truth about them."""
 
+import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,10 +10,20 @@ import pyarrow.compute as pc
 import pytest
 
 from domain.errors import InputError
+from domain.lens import straightened
 from simulation import SimulatedMatch, SimulationOptions, simulate
+from simulation.bending import Bending
+from simulation.camera import Eye, project
+from simulation.direction import direct
+from simulation.operators import camera_path
+from simulation.options import CAMERAS
+from simulation.rendering import FrameRenderer
 from simulation.transitions import WipeLook, covered
 
 SHORT = SimulationOptions(seed=950_004, seconds=6.0, width=480, height=270, broadcast=True)
+# a focal length of 1000 px, x to the right, y down, z away from the lens
+STRAIGHT_AHEAD = np.array([[1000.0, 0, 960, 0], [0, 1000.0, 540, 0], [0, 0, 1.0, 0]])
+PLAIN: dict[str, Any] = {"broadcast": False}
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +51,17 @@ def test_even_a_short_broadcast_is_cut() -> None:
     assert pc.max(shots).as_py() >= 2  # away from the main camera and back
 
 
-def test_broadcasts_keep_their_rates_over_many_matches() -> None:
+def test_broadcasts_keep_their_rates(broadcast: SimulatedMatch) -> None:
     """The main camera is on for about 70 % of the time, and a shot lasts 8 to 15 s in the mean."""
-    options = [replace(SHORT, seed=s, seconds=120.0, fps=5.0) for s in range(950_010, 950_014)]
-    shots = [shot for one in options for shot in simulate(one).film.shots]
-    main = sum(shot.stop - shot.first for shot in shots if shot.cue.camera == "main")
-    total = sum(one.frame_count for one in options)
-    assert 0.6 < main / total < 0.82
-    assert 7.0 < total / 5.0 / len(shots) < 15.0
+    directed = [direct(broadcast.record, 60.0, np.random.default_rng(s)) for s in range(40)]
+    cues = [cue for one in directed for cue in one]
+    main_s = sum(cue.end_s - cue.start_s for cue in cues if cue.camera == "main")
+    assert 0.62 < main_s / (40 * 60.0) < 0.8
+    assert 7.0 < 40 * 60.0 / len(cues) < 15.0
+    assert all(any(cue.replay for cue in one) for one in directed)
+    for one in directed:
+        assert one[-1].end_s == 60.0
+        assert all(a.end_s == b.start_s for a, b in itertools.pairwise(one))
 
 
 def test_what_is_measured_has_rows_in_live_wide_frames_alone(
@@ -119,3 +134,76 @@ def test_behind_the_logo_nobody_is_seen(broadcast: SimulatedMatch) -> None:
 def test_a_broadcast_starts_from_the_main_camera() -> None:
     with pytest.raises(InputError, match="broadcast"):
         replace(SHORT, camera="wide")
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_every_camera_differs_from_match_to_match(camera: str) -> None:
+    filmed = [simulate(replace(SHORT, seconds=1.0, seed=s, **PLAIN, camera=camera)) for s in (1, 2)]
+    first, second = (match.camera for match in filmed)
+    assert not np.allclose(first.position[0], second.position[0], atol=0.1)
+    assert first.k1[0] != second.k1[0]
+
+
+def test_an_amateur_stands_low_shakes_and_tilts_his_horizon() -> None:
+    ball = np.column_stack([np.linspace(-30.0, 30.0, 750), np.zeros(750), np.zeros(750)])
+    camera, steady = (
+        camera_path(kind, ball, 25.0, (1280, 720), np.random.default_rng(4))
+        for kind in ("amateur", "main")
+    )
+    assert 3.0 <= camera.position[0, 2] <= 6.0
+    assert 0.2 < np.abs(camera.roll_deg).max() <= 2.0
+    assert camera.focal_px.max() / camera.focal_px.min() > 1.2  # he zooms
+    # the second difference of the tilt is what the hands add, a smooth pan has next to none
+    shakes = [np.abs(np.diff(one.tilt_deg, 2)).mean() for one in (camera, steady)]
+    assert shakes[0] > 5 * shakes[1]
+
+
+def test_a_lens_bends_pixels_as_the_domain_says() -> None:
+    """`domain.lens` straightens what the camera has bent; at 500 px of 1000 px focal length and
+    k1 = -0.1 a point moves inwards by 500 * 0.1 * 0.5^2 = 12.5 px.
+    """
+    eye = Eye(1920, 1080, STRAIGHT_AHEAD, 1000.0, -0.1)
+    shown, _ = eye.pixels(np.array([[0.5, 0.0, 1.0], [-0.3, 0.4, 1.0]]))
+    assert shown[0] == pytest.approx([960 + 487.5, 540])
+    assert shown[1] == pytest.approx([960 - 0.3 * 975, 540 + 0.4 * 975])
+    straight = straightened(shown - [960, 540], -0.1 / 1000.0**2)
+    assert np.allclose(straight, [[500, 0], [-300, 400]], atol=1e-6)
+
+
+def test_what_is_far_outside_of_a_barrel_lens_stays_outside() -> None:
+    eye = Eye(1920, 1080, STRAIGHT_AHEAD, 1000.0, -0.1)
+    away = np.linspace(0.0, 5.0, 50)
+    shown, _ = eye.pixels(np.column_stack([away, np.zeros(50), np.ones(50)]))
+    assert (np.diff(shown[:, 0]) > 0).all()
+
+
+@pytest.mark.parametrize("k1", [-0.12, -0.03, 0.03])
+def test_the_picture_is_bent_like_the_truth(k1: float) -> None:
+    """A bright square, drawn straight and then bent, is found where its middle is said to be."""
+    matrix = np.array([[700.0, 0, 480, 0], [0, 700.0, 270, 0], [0, 0, 1.0, 0]])
+    eye = Eye(960, 540, matrix, 700.0, k1)
+    bend = Bending().at(eye)
+    assert (bend.margin > 0) == (k1 < 0)  # a barrel lens shows more than a straight one
+    for point in ([0.55, 0.3, 1.0], [-0.5, 0.2, 1.0], [0.1, -0.33, 1.0]):
+        x, y = np.floor(project(bend.shifted(matrix), np.array(point))[0]).astype(int)
+        straight = np.zeros((*bend.canvas((960, 540))[::-1], 3), dtype=np.uint8)
+        straight[y - 3 : y + 4, x - 3 : x + 4] = 200
+        exact = (np.array([x, y]) + 0.5 - bend.margin - [480, 270]) / 700
+        rows, columns = np.nonzero(bend.apply(straight)[..., 0] > 100)
+        expected, _ = eye.pixels(np.append(exact, 1.0))
+        assert columns.mean() + 0.5 == pytest.approx(expected[0], abs=0.3)
+        assert rows.mean() + 0.5 == pytest.approx(expected[1], abs=0.3)
+
+
+def test_painted_lines_lie_where_the_bent_truth_says() -> None:
+    """The halfway line of a strongly bent picture: as bright as its neighbours are not."""
+    match = simulate(replace(SHORT, seconds=1.0, **PLAIN, width=960, height=540))
+    bent = replace(match.film, camera=replace(match.camera, k1=np.full(len(match.camera), -0.12)))
+    image = FrameRenderer(replace(match, film=bent)).frame(5).astype(float).mean(axis=2)
+    y = np.linspace(-30.0, 30.0, 60)
+    rows = [np.column_stack([np.full(60, x), y, np.zeros(60)]) for x in (0.0, -0.6, 0.6)]
+    pixels = [np.floor(bent.camera.pixels(5, row)[0]).astype(int) for row in rows]
+    inside = np.all([((p >= 0) & (p < [960, 540])).all(axis=1) for p in pixels], axis=0)
+    line, left, right = (image[p[inside, 1], p[inside, 0]] for p in pixels)
+    assert inside.sum() > 20
+    assert (line > np.maximum(left, right) + 10).mean() > 0.8

@@ -15,7 +15,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", default="1280x720", metavar="WxH", help="frame size in pixels (default 1280x720)"
     )
-    parser.add_argument("--camera", default="main", help="main (default), wide or behind_goal")
+    parser.add_argument(
+        "--camera", default="main", help="main (default), wide, behind_goal or amateur"
+    )
     parser.add_argument(
         "--broadcast", action="store_true", help="cut to other cameras, close-ups and replays"
     )
