@@ -23,7 +23,7 @@ COMMANDS = {
     "list": "list the matches of a running service",
     "serve": "run the service on this machine: API and workers, without servers",
     "simulate": "make a match: video, and the truth in the same tables",
-    "evaluate": "score against truth: detection, pitch, match or events",
+    "evaluate": "score against truth; `evaluate card` puts every figure on one page",
     "train": "train a shipped model again: detector or pitch",
     "bench": "measure speed, as ratios with the ceilings beside it",
     "keys": "make, list, replace or end API keys, where the service keeps its data",

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from domain import tables
+from domain.pitch import Pitch, project
 
 
 def image_set(folder: Path, labels: Sequence[str], size: tuple[int, int] = (200, 100)) -> Path:
@@ -45,6 +46,14 @@ def camera(size: tuple[int, int] = (1280, 720)) -> np.ndarray:
 def moved(homography: np.ndarray, x: float, y: float) -> np.ndarray:
     """The same homography with every answer moved by metres."""
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]]) @ homography
+
+
+def pitch_label(homography: np.ndarray, size: tuple[int, int] = (1280, 720), keep: int = 32) -> str:
+    """The YOLO-pose label of what a camera sees of the first `keep` pitch points."""
+    pixels = project(np.linalg.inv(homography), Pitch().points()) / size
+    seen = ((pixels > 0) & (pixels < 1)).all(axis=1) & (np.arange(32) < keep)
+    cells = [f"{x:.9f} {y:.9f} 2" if v else "0 0 0" for (x, y), v in zip(pixels, seen, strict=True)]
+    return "0 0.5 0.5 1 1 " + " ".join(cells) + "\n"
 
 
 def tracks_table(rows: Sequence[tuple[int, int, float, float]], **changes: Any) -> pa.Table:

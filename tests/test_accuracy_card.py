@@ -13,7 +13,7 @@ import pytest
 
 from api.command_line import main
 from domain.errors import InputError
-from evaluation.card import simulated
+from evaluation.card import real_frames, simulated
 from evaluation.card.answers import Answers, Image, Remembered, SimulatedCase
 from evaluation.card.boxed_frames import BoxedFrame, mistakes
 from evaluation.card.check import commit, compare, read_committed, write_numbers
@@ -27,6 +27,7 @@ from evaluation.card.worst_moments import worst_moment
 from evaluation.detection import Detections, LabelledBoxes, ap50_of_draws
 from evaluation.yolo_labels import LabelledImage
 from simulation import TEST_SEEDS_FROM, SimulationOptions, simulate, write
+from tests.scored_match import camera, image_set, moved, pitch_label
 
 COMMITTED = Path(__file__).parents[1] / "docs/accuracy/quick.json"
 
@@ -216,6 +217,38 @@ def test_missed_and_false_boxes_by_hand() -> None:
     assert (wrong.missed.tolist(), wrong.false.tolist()) == ([1, 2], [1, 2])
     wrong = mistakes(frame, ("player",))
     assert (wrong.missed.tolist(), wrong.false.tolist()) == ([], [2])
+
+
+def test_held_out_frames_become_a_section(tmp_path: Path) -> None:
+    """Five drawn frames, one of them of a match that is trained on: four are scored. The camera's
+    answer is 5 m off everywhere; the keeper is never found. Below five frames there is no interval.
+    """
+    _drawn_frames(tmp_path / "players", "2 0.1 0.5 0.1 0.4\n1 0.6 0.5 0.1 0.4\n")
+    _drawn_frames(tmp_path / "pitch", pitch_label(camera()), (1280, 720))
+    player = Detections(np.array([[10.0, 30, 30, 70]]), np.ones(1), np.array(["player"]))
+    answers = replace(
+        _answers(tmp_path), detect=lambda _: player, calibrate=lambda _: moved(camera(), 3, 4)
+    )
+    section = real_frames.section(tmp_path, answers)
+    found = {measure.key.removeprefix("real_frames."): measure for measure in section.measures}
+    assert (found["ap50.player"].value, found["ap50.player"].cases) == (1.0, 4)
+    assert found["ap50.goalkeeper"].value == 0.0
+    assert "ap50.ball" not in found
+    assert found["pitch.median_error_m"].value == pytest.approx(5)
+    assert found["pitch.median_error_m"].interval is None
+    assert section.tables[0].rows[0][:3] == ("08fd33", "2", "1.000 (2)")
+    real = [picture for picture in section.pictures if picture.private]
+    assert len(real) == 6
+    assert real[0].caption.endswith("1 missed (red), 0 false (orange)")
+    assert [p.name for p in section.pictures if not p.private] == ["pitch-error.png"]
+
+
+def _drawn_frames(folder: Path, label: str, size: tuple[int, int] = (200, 100)) -> None:
+    made = image_set(folder, [label] * 5, size)
+    names = ("08fd33_0_1", "08fd33_0_2", "c01561_0_1", "cd987c_0_1", "121364_0_1")
+    for number, name in enumerate(names):
+        (made / f"images/a{number}.png").rename(made / f"images/{name}.png")
+        (made / f"labels/a{number}.txt").rename(made / f"labels/{name}.txt")
 
 
 def test_an_image_is_asked_for_once() -> None:

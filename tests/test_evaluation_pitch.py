@@ -9,21 +9,12 @@ from domain.errors import InputError, TableError
 from domain.pitch import Pitch, project
 from evaluation.pitch import score_non_pitch, score_pitch, true_camera
 from evaluation.yolo_labels import labelled_images, read_points
-from tests.scored_match import camera, image_set, moved
-
-
-def _pitch_label(
-    homography: np.ndarray, size: tuple[int, int] = (1280, 720), keep: int = 32
-) -> str:
-    pixels = project(np.linalg.inv(homography), Pitch().points()) / size
-    seen = ((pixels > 0) & (pixels < 1)).all(axis=1) & (np.arange(32) < keep)
-    cells = [f"{x:.9f} {y:.9f} 2" if v else "0 0 0" for (x, y), v in zip(pixels, seen, strict=True)]
-    return "0 0.5 0.5 1 1 " + " ".join(cells) + "\n"
+from tests.scored_match import camera, image_set, moved, pitch_label
 
 
 def test_pitch_error_by_hand(tmp_path: Path) -> None:
     """An answer moved by 3 m along and 4 m across is 5 m off at every point."""
-    folder = image_set(tmp_path / "set", [_pitch_label(camera())] * 2, size=(1280, 720))
+    folder = image_set(tmp_path / "set", [pitch_label(camera())] * 2, size=(1280, 720))
     answer = moved(camera(), 3, 4)
     scores = score_pitch(folder / "images", folder / "labels", lambda _: answer)
     assert (scores["frames"], scores["answered"], scores["false_answers"]) == (2, 2, 0)
@@ -35,12 +26,12 @@ def test_pitch_error_by_hand(tmp_path: Path) -> None:
 def test_pitch_frames_without_truth(tmp_path: Path) -> None:
     """No labelled point: no pitch. Two labelled points: a pitch, but no truth to score."""
     left = camera()
-    two = _pitch_label(left).split()
+    two = pitch_label(left).split()
     seen = [i for i in range(32) if two[5 + 3 * i + 2] == "2"]
     for i in seen[2:]:
         two[5 + 3 * i : 8 + 3 * i] = ["0", "0", "0"]
     folder = image_set(
-        tmp_path / "set", [_pitch_label(left), "", " ".join(two), ""], size=(1280, 720)
+        tmp_path / "set", [pitch_label(left), "", " ".join(two), ""], size=(1280, 720)
     )
     answers = iter([None, left, left, None])
     scores = score_pitch(folder / "images", folder / "labels", lambda _: next(answers))
@@ -85,7 +76,7 @@ def test_one_misplaced_label_does_not_move_the_truth() -> None:
 def test_the_sky_is_not_pitch(tmp_path: Path) -> None:
     """A camera tilted up: pixels above the horizon map to ground behind it and are left out."""
     tilted = camera() @ np.array([[1, 0, 0], [0, 1, -300], [0, 0, 1.0]])
-    folder = image_set(tmp_path / "set", [_pitch_label(tilted)], size=(1280, 720))
+    folder = image_set(tmp_path / "set", [pitch_label(tilted)], size=(1280, 720))
     scores = score_pitch(folder / "images", folder / "labels", lambda _: moved(tilted, 1, 0))
     assert scores["p95_error_m"] == pytest.approx(1, abs=1e-3)
 
@@ -99,7 +90,7 @@ def test_the_sky_is_not_pitch(tmp_path: Path) -> None:
         (("0 0.5 0.5 1 1" + " 0 0 0" * 32 + "\n") * 2, r"a0\.txt:2: expected one pitch"),
     ],
 )
-def test_a_malformed_pitch_label_is_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_a_malformedpitch_label_is_refused(tmp_path: Path, text: str, message: str) -> None:
     folder = image_set(tmp_path / "set", [text])
     with pytest.raises(InputError, match=message):
         read_points(folder / "labels" / "a0.txt")
@@ -113,7 +104,7 @@ def test_an_answer_that_is_no_homography_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.real
 @pytest.mark.parametrize(("name", "median_m"), [("pitch", 0.25), ("pitch_wc2022", 0.15)])
-def test_real_pitch_labels_fit_a_camera(real_data: Path, name: str, median_m: float) -> None:
+def test_realpitch_labels_fit_a_camera(real_data: Path, name: str, median_m: float) -> None:
     """The labels' own noise as the shared data's README states it: 0.22 m, and 0.10 to 0.15."""
     pairs = labelled_images(real_data / name / "images", real_data / name / "labels")
     cameras = [true_camera(read_points(pair.label), (1920, 1080)) for pair in pairs]

@@ -27,7 +27,7 @@ FULL = (
     Planned(
         real_frames.NAME, "Real frames", ("players", "pitch"), real_frames.section,
     ),
-    Planned(strangers.NAME, "A stranger's footage", ("other",), strangers.section),
+    Planned(strangers.NAME, "A stranger's footage", strangers.FOLDERS, strangers.section),
     Planned(
         collected.NAME, "Real tracking with collected events", (str(collected.FOLDER),),
         collected.section,

@@ -46,6 +46,7 @@ FOOTAGE = (
     Footage("tactical_wwc2019", "high behind the goal"),
     Footage("epl_416", "416x416, low resolution", unstretch=True),
 )
+FOLDERS = tuple(f"other/{footage.folder}" for footage in FOOTAGE)
 
 
 def section(data: Path, answers: Answers) -> Section:
