@@ -55,9 +55,11 @@ def score_ball(truth: Ball, result: Ball) -> Scores:
     return {
         **scores,
         "ball_frames": int(truth.placed.sum()),
+        "ball_answered_frames": int(both.sum()),
         "ball_answered_share": share(int(both.sum()), int(truth.placed.sum())),
         "ball_error_median_m": percentile(distance, 50),
         "ball_height_error_median_m": percentile(height[~np.isnan(height)], 50),
+        "ball_height_frames": int((~np.isnan(height)).sum()),
     }
 
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from domain.errors import InputError
+from domain.lens import straightened
 from domain.pitch import project
-from evaluation.lens import undistorted
 from evaluation.match_tables import column
 from evaluation.pitch import Homography, apart_m, image_grid, on_pitch
 from evaluation.scores import Scores, percentile, root_mean_square, share
@@ -60,7 +60,8 @@ class Camera:
             raise InputError(
                 "calibration: k1 is given, so the focal length and the picture's size are needed"
             )
-        return undistorted(pixels, view.centre, self.focal_px, self.k1)
+        offsets = (pixels - view.centre) / self.focal_px
+        return np.asarray(view.centre + straightened(offsets, self.k1) * self.focal_px)
 
 
 def score_calibration(
@@ -78,7 +79,8 @@ def score_calibration(
         no_pitch: (m,) frames that show no wide view of the pitch: any answer there is false.
 
     Returns:
-        `calibration_frames` (with a true camera), `calibration_answered_share` of these,
+        `calibration_frames` (with a true camera), `calibration_answered_frames` of these and
+        `calibration_answered_share`,
         `calibration_median_error_m`, `calibration_p95_error_m`; `calibration_sigma_coverage`: the
         share of frames whose root mean square error is within the expected one;
         `calibration_false_answers`, and `calibration_no_pitch_frames` in which they may lie.
@@ -96,6 +98,7 @@ def score_calibration(
         "calibration_frames": len(true),
         "calibration_median_error_m": percentile(pooled, 50),
         "calibration_p95_error_m": percentile(pooled, 95),
+        "calibration_answered_frames": len(both),
         "calibration_answered_share": share(len(both), len(true)),
         "calibration_sigma_coverage": _coverage(errors, [found[n].error_m for n in both]),
         "calibration_false_answers": false if len(true) or len(nowhere) else None,

@@ -1,6 +1,5 @@
 """One analysed match against its truth: every measure, from two folders of tables."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from evaluation.about import About, read_about
 from evaluation.across_cuts import score_across_cuts
 from evaluation.ball import ball_in, score_ball
 from evaluation.calibration import View, score_calibration
@@ -24,7 +24,7 @@ from evaluation.match_tables import (
     load_pair,
     scored_frames,
 )
-from evaluation.movement import ball_sigma_coverage, frame_seconds, score_movement
+from evaluation.movement import frame_seconds, score_movement, sigma_coverage
 from evaluation.scores import Scores, named, share
 from evaluation.structure import Structure, score_structure, structure_of
 from evaluation.teams import SIDES, score_teams
@@ -59,6 +59,7 @@ def score_match(
             two have no frame in common.
     """
     truth, result = load_pair(truth_dir, result_dir)
+    about = read_about(truth_dir)
     scene = _Scene(truth, result, scored_frames(truth, result))
     whole = _Scene(truth, truth, scored_frames(truth, truth))
     found = find_people(truth, result, scene.frames, teams_configured=teams_configured)
@@ -68,13 +69,13 @@ def score_match(
         "frames_measurable_share": share(len(scene.frames), len(scene.shown)),
         **_score_people(scene, found),
         **_score_ball(scene),
-        **_score_calibration(scene, image_size or _told_size(truth_dir)),
+        **_score_calibration(scene, image_size or about.size),
         **_score_events(scene, found),
         **_score_formations(scene, swapped=found.swapped),
         **score_totals(
             truth["metrics"], result["metrics"], found.true_names, swapped=found.swapped
         ),
-        **_score_shown(scene, found),
+        **_score_shown(scene, found, about),
     }
 
 
@@ -121,6 +122,8 @@ def _score_people(scene: _Scene, found: Found) -> Scores:
     return {
         **score_tracking(truth, seen, found.wanted, box_overlap, "xyxy"),
         **named("", in_metres, "_metres"),
+        "tracking_rows": int(found.wanted.sum()),
+        "tracking_people": len(np.unique(truth.track[found.wanted])),
         **score_teams(found.person_labels, found.answer_labels, truth.track[pairs.truth]),
         **score_movement(truth, result, pairs, seconds),
     }
@@ -129,7 +132,10 @@ def _score_people(scene: _Scene, found: Found) -> Scores:
 def _score_ball(scene: _Scene) -> Scores:
     truth = ball_in(scene.truth["ball"], scene.frames)
     result = ball_in(scene.result["ball"], scene.frames)
-    return {**score_ball(truth, result), "ball_sigma_coverage": ball_sigma_coverage(truth, result)}
+    return {
+        **score_ball(truth, result),
+        **sigma_coverage("ball", truth.xy, result.xy, result.sigma_m),
+    }
 
 
 def _score_calibration(scene: _Scene, image_size: tuple[int, int] | None) -> Scores:
@@ -147,15 +153,6 @@ def _observed_part(truth: MatchTables) -> tuple[float, float, float, float]:
         return 0.0, 0.0, 0.0, 0.0
     low, high = np.clip(boxes[:, :2].min(axis=0), 0, None), boxes[:, 2:].max(axis=0)
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
-
-
-def _told_size(folder: Path) -> tuple[int, int] | None:
-    """Width and height in pixels, where a simulated match's truth.json tells them."""
-    try:
-        about = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
-        return int(about["width"]), int(about["height"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _score_formations(scene: _Scene, *, swapped: bool) -> Scores:
@@ -179,7 +176,7 @@ def _final(side: MatchTables) -> pa.Table:
     return final_events(side["match_events"], str(side.folder / "match_events.parquet"))
 
 
-def _score_shown(scene: _Scene, found: Found) -> Scores:
+def _score_shown(scene: _Scene, found: Found, about: About) -> Scores:
     """Scores of what the picture shows, and of what the result makes of it."""
     truth = scene.structure
     players = np.isin(found.person_labels.team, SIDES) & (found.person != "")
@@ -190,7 +187,7 @@ def _score_shown(scene: _Scene, found: Found) -> Scores:
     )
     result = {name: scene.result[name] for name in ("tracks", "ball")}
     return {
-        **score_structure(truth, scene.answered_structure),
+        **score_structure(truth, scene.answered_structure, about.extents(truth.cuts)),
         **score_across_cuts(stretch, found.person[players], found.answer[players]),
         **score_invented(
             {**result, "match_events": _final(scene.result)}, truth.frame[~truth.measurable]

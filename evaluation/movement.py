@@ -7,7 +7,6 @@ alike: it tells what the answers add or take away, and not how much of the match
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.ball import Ball
 from evaluation.scores import Scores, finite, percentile, root_mean_square, share
 from evaluation.tracking import Pairs, People
 
@@ -33,18 +32,16 @@ def score_movement(
     relative = 100 * (answered[far] / metres[far] - 1)
     return {
         "position_error_median_m": percentile(place[~np.isnan(place)], 50),
+        "position_rows": int((~np.isnan(place)).sum()),
         "speed_rmse_mps": root_mean_square((speed - true_speed)[known]),
+        "speed_rows": int(known.sum()),
         "distance_bias_percent": _bias_percent(metres.sum(), answered.sum()),
         "distance_rmse_percent": root_mean_square(relative),
-        "player_sigma_coverage": _coverage(
-            truth.xy[pairs.truth], result.xy[pairs.result], result.sigma_m[pairs.result]
+        "distance_people": len(relative),
+        **sigma_coverage(
+            "player", truth.xy[pairs.truth], result.xy[pairs.result], result.sigma_m[pairs.result]
         ),
     }
-
-
-def ball_sigma_coverage(truth: Ball, result: Ball) -> float | None:
-    """Share of the ball's coordinates within one sigma of truth: 0.683 where sigma is right."""
-    return _coverage(truth.xy, result.xy, result.sigma_m)
 
 
 def frame_seconds(
@@ -70,11 +67,23 @@ def _bias_percent(truth: float, result: float) -> float | None:
     return finite(100 * (result / truth - 1)) if truth > 0 else None
 
 
-def _coverage(
-    truth: NDArray[np.float64], result: NDArray[np.float64], sigma_m: NDArray[np.float64]
-) -> float | None:
-    """Share of coordinates within sigma, which is each coordinate's standard deviation."""
+def sigma_coverage(
+    name: str,
+    truth: NDArray[np.float64],
+    result: NDArray[np.float64],
+    sigma_m: NDArray[np.float64],
+) -> Scores:
+    """`..._sigma_coverage`: the share of coordinates within sigma, 0.683 where sigma is right.
+
+    Args:
+        truth, result: (n, 2) metres, NaN where unknown.
+        sigma_m: (n,) each coordinate's standard deviation.
+    """
     error = np.abs(truth - result)
     known = ~np.isnan(error) & ~np.isnan(sigma_m)[:, None]
     # not divided: a sigma of 0 holds an error of 0
-    return share(int(((error <= sigma_m[:, None]) & known).sum()), int(known.sum()))
+    inside = (error <= sigma_m[:, None]) & known
+    return {
+        f"{name}_sigma_coverage": share(int(inside.sum()), int(known.sum())),
+        f"{name}_sigma_coordinates": int(known.sum()),
+    }

@@ -64,6 +64,10 @@ def _about(match: SimulatedMatch) -> dict[str, Any]:
 
 
 def _shot(shot: Shot) -> dict[str, Any]:
-    """A shot: its frames, its camera, and which moment of play it shows how fast."""
+    """A shot: its frames, its camera, and which moment of play it shows how fast.
+
+    `transition_frames` on either side of its first frame belong to its opening.
+    """
     cue = asdict(shot.cue)
-    return {"first_frame": shot.first, "frames": shot.stop - shot.first, **cue}
+    frames = {"first_frame": shot.first, "frames": shot.stop - shot.first}
+    return {**frames, "transition_frames": shot.reach, **cue}

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from domain.errors import InputError
 from evaluation.match import score_match
 from tests.scored_match import (
     FRAMES,
@@ -138,3 +139,19 @@ def test_the_pictures_size_is_taken_from_the_truth(tmp_path: Path) -> None:
     answer = with_column(bent, "homography", straight)
     result = save(tmp_path / "result", contents | {"calibration": answer})
     assert score_match(truth, result)["calibration_median_error_m"] == pytest.approx(5)
+    (truth / "truth.json").write_text('{"width": 1280}')
+    with pytest.raises(InputError, match=r"truth\.json: expected"):
+        score_match(truth, result)
+
+
+def test_a_dissolve_may_be_cut_anywhere(tmp_path: Path) -> None:
+    """The close-up fades in over frames 14 to 25, six on either side of frame 20; the answer cuts
+    at 12, two before it. The way back at frame 30 is sharp, and the answer 4 late."""
+    contents = _broadcast()
+    truth = save(tmp_path / "truth", contents)
+    shots = [{"first_frame": 20, "transition_frames": 6}, {"first_frame": 30}]
+    (truth / "truth.json").write_text(json.dumps({"shots": shots}))
+    early = with_column(contents["frames"], "shot", [0] * 12 + [1] * 22 + [2] * 16)
+    scores = score_match(truth, save(tmp_path / "result", contents | {"frames": early}))
+    assert (scores["cut_precision"], scores["cut_recall"]) == (0.5, 0.5)
+    assert scores["cut_error_median_frames"] == 2

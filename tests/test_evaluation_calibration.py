@@ -7,7 +7,6 @@ import pytest
 
 from domain.errors import InputError
 from evaluation.calibration import Camera, View, frame_errors_m, score_calibration
-from evaluation.lens import undistorted
 from tests.scored_match import calibration_table, camera, moved, with_column
 
 SIZE = (1280, 720)
@@ -28,18 +27,13 @@ def test_bending_and_straightening_gives_pixels_back(k1: float) -> None:
     rays = np.column_stack([(straight - CENTRE) / FOCAL_PX, np.ones(len(straight))])
     lens = np.array([[FOCAL_PX, 0, 640], [0, FOCAL_PX, 360], [0, 0, 1]])
     bent, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), lens, np.array([k1, 0, 0, 0.0]))
-    assert undistorted(bent[:, 0], CENTRE, FOCAL_PX, k1) == pytest.approx(straight, abs=1e-6)
+    found = _bent(camera(), k1).straight(bent[:, 0], VIEW)
+    assert found == pytest.approx(straight, abs=1e-6)
 
 
 def test_a_straight_lens_changes_nothing() -> None:
     pixels = np.array([[3.0, 4.0]])
-    assert undistorted(pixels, CENTRE, FOCAL_PX, 0.0) is pixels
-
-
-def test_beyond_the_fold_there_is_no_place() -> None:
-    """k1 = -1: r - r^3 is greatest at r = 1/sqrt(3), 0.385 focal lengths; 0.4 is never reached."""
-    pixels = CENTRE + np.array([[0.38, 0.0], [0.4, 0.0]]) * FOCAL_PX
-    assert np.isnan(undistorted(pixels, CENTRE, FOCAL_PX, -1.0)[:, 0]).tolist() == [False, True]
+    assert Camera(camera()).straight(pixels, VIEW) is pixels
 
 
 def test_equal_lenses_leave_the_error_of_the_camera() -> None:
