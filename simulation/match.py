@@ -14,14 +14,13 @@ from simulation.motion import Motion, at_frames
 from simulation.options import SimulationOptions
 from simulation.people import Person, draw_formation, draw_people
 from simulation.play import PlayRecord, play
-from simulation.truth import positions_table, truth_tables
+from simulation.truth import Truth, write_down
 
 
 @dataclass(frozen=True)
 class SimulatedMatch:
-    """A match without pixels. `tables` holds the truth by the names of domain.tables;
-    `positions` has everyone's place at every frame, seen by the camera or not. `motion` is the
-    play at the video's times; `film` is what the video shows of it, and when.
+    """A match without pixels. `motion` is the play at the video's times; `film` is what the video
+    shows of it, and when; `truth` is what there is to find.
     """
 
     options: SimulationOptions
@@ -30,12 +29,21 @@ class SimulatedMatch:
     record: PlayRecord
     motion: Motion
     film: Film
-    tables: Mapping[str, pa.Table]
-    positions: pa.Table
+    truth: Truth
 
     @property
     def people(self) -> list[Person]:
         return self.record.people
+
+    @property
+    def tables(self) -> Mapping[str, pa.Table]:
+        """The truth by the names of domain.tables."""
+        return self.truth.tables
+
+    @property
+    def positions(self) -> pa.Table:
+        """Everyone's place at every frame, seen by the camera or not."""
+        return self.truth.positions
 
     @cached_property
     def camera(self) -> CameraPath:
@@ -56,6 +64,5 @@ def simulate(options: SimulationOptions) -> SimulatedMatch:
     time_s = np.arange(options.frame_count) / float(options.rate)
     motion = at_frames(record, time_s)
     shown = film(record, motion, options, filming)
-    tables = truth_tables(record, motion, shown, (home, away))
-    positions = positions_table(motion)
-    return SimulatedMatch(options, kits, (home, away), record, motion, shown, tables, positions)
+    truth = write_down(record, motion, shown, (home, away))
+    return SimulatedMatch(options, kits, (home, away), record, motion, shown, truth)

@@ -23,7 +23,7 @@ def write(
     video: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write every table as NAME.parquet, positions.parquet, truth.json and, if wanted, match.mp4.
+    """Write every table as NAME.parquet, truth.json and, if wanted, match.mp4.
 
     Raises:
         ResourceError: the folder cannot be written.
@@ -31,7 +31,8 @@ def write(
     folder = Path(directory)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, table in {**match.tables, "positions": match.positions}.items():
+        more = {"positions": match.positions, "visibility": match.truth.visibility}
+        for name, table in {**match.tables, **more}.items():
             pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
         (folder / "truth.json").write_text(json.dumps(_about(match), indent=2) + "\n")
     except OSError as error:

@@ -1,153 +1,54 @@
 """The truth of a simulated match in the tables of domain.tables."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from domain import tables
-from simulation.arrays import Bools, Floats, Ints
+from simulation.arrays import Ints
 from simulation.camera import CameraPath
 from simulation.film import Film
 from simulation.motion import Motion
 from simulation.people import PEOPLE, PLAYERS, Person
 from simulation.play import PlayRecord
+from simulation.seen import FIRST_TRACK, watch
 from simulation.state import TEAMS, Action
-from simulation.transitions import behind_wipe, transition_at
-from simulation.views import MIN_HEIGHT_PX, SEEN_SHARE, FrameView, Viewer
+from simulation.transitions import transition_at
 
 SEGMENT_S = 20.0
-FIRST_TRACK = 1  # a person's track is his index and this
-BALL_MARGIN_PX = 0.7  # how far the lens and the codec spread the ball's edge
 
 
-def truth_tables(
+@dataclass(frozen=True)
+class Truth:
+    """`tables` by the names of domain.tables; `positions` and `visibility` have no such name."""
+
+    tables: Mapping[str, pa.Table]
+    positions: pa.Table
+    visibility: pa.Table
+
+
+def write_down(
     record: PlayRecord, motion: Motion, film: Film, formations: tuple[str, str]
-) -> dict[str, pa.Table]:
-    """All public tables of a match; everything is known, so confidences are 1 and errors 0.
+) -> Truth:
+    """The truth of a match; everything is known, so confidences are 1 and errors 0.
 
-    What is measured (tracks, ball) has rows where the play is live in a wide view; detections and
-    the camera have them in every frame.
+    What is measured (tracks, ball) has rows where the play is live in a wide view; detections,
+    visibility and the camera have them in every frame, positions and match events throughout.
     """
     frames = _frames(motion, film)
-    return {
+    seen = watch(record.people, motion, film, frames)
+    public = {
         "frames": frames,
         "calibration": _calibration(film.camera.take(film.rows)),
-        **_seen(record.people, motion, film, frames).tables(),
+        **seen.tables(),
         "identities": _identities(record.people),
         "match_events": _events(record, motion),
         "formations": _formations(record, motion, formations),
         "metrics": _metrics(record, motion),
     }
-
-
-def _seen(people: list[Person], motion: Motion, film: Film, frames: pa.Table) -> "_Seen":
-    """What each frame shows."""
-    wide, replay = pc.equal(frames["view"], "wide"), frames["replay"]
-    measurable = pc.and_(wide, pc.invert(replay)).to_numpy()
-    seen = _Seen(people, motion, film.camera, measurable)
-    viewer, size = Viewer(people, film.shown, film.camera), (film.camera.width, film.camera.height)
-    for frame, (row, shot) in enumerate(zip(film.rows, film.shot_index(), strict=True)):
-        view, change = viewer.view(int(row)), transition_at(film, int(shot), frame)
-        seen.add(frame, behind_wipe(view, change, size) if change else view)
-    return seen
-
-
-class _Seen:
-    """Rows of detections, tracks and ball, collected frame by frame."""
-
-    def __init__(
-        self, people: list[Person], motion: Motion, camera: CameraPath, measurable: Bools
-    ) -> None:
-        self._roles = np.array([person.role for person in people])
-        self._motion, self._camera, self._measurable = motion, camera, measurable
-        self._people: list[tuple[int, np.ndarray, Floats, np.ndarray]] = []
-        self._balls: list[tuple[Floats, bool]] = []
-
-    def add(self, frame: int, view: FrameView) -> None:
-        boxes = view.clipped(self._camera.width, self._camera.height)
-        size = boxes[:, 2:] - boxes[:, :2]
-        in_view = (size[:, 0] > 1) & (size[:, 1] >= MIN_HEIGHT_PX) & (view.depth > 0)
-        clear = in_view & (view.visible >= SEEN_SHARE)
-        who = np.flatnonzero(in_view)
-        self._people.append((frame, who, boxes[who], clear[who]))
-        reach = view.ball_radius_px + BALL_MARGIN_PX
-        ends = np.stack([view.ball_px, view.ball_tail_px])
-        box = np.concatenate([ends.min(axis=0) - reach, ends.max(axis=0) + reach, view.ball_px])
-        self._balls.append((box, view.ball_visible))
-
-    def tables(self) -> dict[str, pa.Table]:
-        frame = np.concatenate([np.full(len(who), f) for f, who, _, _ in self._people])
-        who = np.concatenate([who for _, who, _, _ in self._people])
-        boxes = np.concatenate([boxes for _, _, boxes, _ in self._people])
-        clear = np.concatenate([clear for _, _, _, clear in self._people])
-        return {
-            "detections": self._detections(frame, who, boxes, clear),
-            "tracks": self._tracks(frame, who, boxes, clear),
-            "ball": self._ball(),
-        }
-
-    def _detections(
-        self, frame: np.ndarray, who: np.ndarray, boxes: Floats, clear: np.ndarray
-    ) -> pa.Table:
-        balls = np.array([box for box, _ in self._balls])
-        seen = np.flatnonzero([visible for _, visible in self._balls])
-        frames = np.concatenate([frame[clear], seen])
-        all_boxes = np.concatenate([boxes[clear], balls[seen, :4]])
-        roles = np.concatenate([self._roles[who[clear]], np.full(len(seen), "ball")])
-        order = np.argsort(frames, kind="stable")
-        return tables.make(
-            "detections",
-            {
-                "frame": frames[order],
-                **_box_columns(all_boxes[order]),
-                "confidence": np.ones(len(order)),
-                "role": roles[order].tolist(),
-                "appearance": [None] * len(order),
-            },
-        )
-
-    def _tracks(
-        self, frame: np.ndarray, who: np.ndarray, boxes: Floats, clear: np.ndarray
-    ) -> pa.Table:
-        kept = self._measurable[frame]
-        frame, who, boxes, clear = frame[kept], who[kept], boxes[kept], clear[kept]
-        return tables.make(
-            "tracks",
-            {
-                "frame": frame,
-                "time_s": self._motion.time_s[frame],
-                "track": who + FIRST_TRACK,
-                **_box_columns(boxes),
-                "x": self._motion.position[frame, who, 0],
-                "y": self._motion.position[frame, who, 1],
-                "sigma_m": np.zeros(len(frame)),
-                "speed_mps": self._motion.speed_mps[frame, who],
-                "observed": clear,
-            },
-        )
-
-    def _ball(self) -> pa.Table:
-        """Where the ball is; out of sight its pixel is null and its status absent."""
-        motion, frame = self._motion, np.flatnonzero(self._measurable)
-        pixel = np.array([box[4:] for box, _ in self._balls])[frame]
-        visible = np.array([visible for _, visible in self._balls])[frame]
-        return tables.make(
-            "ball",
-            {
-                "frame": frame,
-                "time_s": motion.time_s[frame],
-                **{axis: motion.ball[frame, i] for i, axis in enumerate("xyz")},
-                "pixel_x": np.ma.array(pixel[:, 0], mask=~visible),
-                "pixel_y": np.ma.array(pixel[:, 1], mask=~visible),
-                "sigma_m": np.zeros(len(frame)),
-                "status": np.where(visible, "seen", "absent").tolist(),
-                "confidence": np.ones(len(frame)),
-            },
-        )
-
-
-def _box_columns(boxes: Floats) -> dict[str, Floats]:
-    return {name: boxes[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))}
+    return Truth(public, _positions(motion), seen.visibility())
 
 
 def _frames(motion: Motion, film: Film) -> pa.Table:
@@ -321,7 +222,7 @@ def _metrics(record: PlayRecord, motion: Motion) -> pa.Table:
     )
 
 
-def positions_table(motion: Motion) -> pa.Table:
+def _positions(motion: Motion) -> pa.Table:
     """Everyone at every frame: frame, time_s, track, x, y (metres), speed_mps."""
     frame = np.repeat(np.arange(len(motion.time_s)), PEOPLE)
     return pa.table(

@@ -19,6 +19,7 @@ from simulation.operators import camera_path
 from simulation.options import CAMERAS
 from simulation.rendering import FrameRenderer
 from simulation.transitions import WipeLook, covered
+from simulation.views import SEEN_SHARE
 
 SHORT = SimulationOptions(seed=950_004, seconds=6.0, width=480, height=270, broadcast=True)
 # a focal length of 1000 px, x to the right, y down, z away from the lens
@@ -207,3 +208,39 @@ def test_painted_lines_lie_where_the_bent_truth_says() -> None:
     line, left, right = (image[p[inside, 1], p[inside, 0]] for p in pixels)
     assert inside.sum() > 20
     assert (line > np.maximum(left, right) + 10).mean() > 0.8
+
+
+def test_visibility_agrees_with_what_is_detected(broadcast: SimulatedMatch) -> None:
+    """A person is a detection where 35 % of him is seen, live or not; the others have rows too."""
+    seen = broadcast.truth.visibility.to_pandas()
+    assert seen.share_visible.between(0, 1).all()
+    people = broadcast.tables["detections"].filter(pc.field("role") != "ball")
+    boxes = people.to_pandas().groupby("frame").size()
+    clear = seen[seen.share_visible >= SEEN_SHARE].groupby("frame").size()
+    assert clear.equals(boxes)
+    tracked = broadcast.tables["tracks"].to_pandas().merge(seen, on=["frame", "track"])
+    assert len(tracked) == broadcast.tables["tracks"].num_rows
+    assert (tracked.observed == (tracked.share_visible >= SEEN_SHARE)).all()
+    assert 0.5 < tracked.share_visible.mean() < 0.99
+
+
+def test_sixty_frames_a_second_of_full_hd() -> None:
+    options = replace(SHORT, seconds=1.0, **PLAIN, fps=60.0, width=1920, height=1080)
+    match = simulate(options)
+    assert match.tables["frames"].num_rows == 60
+    assert np.allclose(np.diff(match.motion.time_s), 1 / 60)
+    assert FrameRenderer(match).frame(59).shape == (1080, 1920, 3)
+    # the same view as in a smaller picture of the same match, twice the pixels
+    small = simulate(replace(options, width=960, height=540))
+    assert np.allclose(match.camera.focal_px, 2 * small.camera.focal_px)
+
+
+def test_a_broadcast_renders_the_same_bytes_again() -> None:
+    """Frames on either side of a cut, drawn in either order: nothing depends on what was drawn."""
+    match = simulate(SHORT)
+    cut = match.film.shots[1].first
+    forwards, backwards = FrameRenderer(match), FrameRenderer(match)
+    ahead = [forwards.frame(frame) for frame in (cut - 1, cut)]
+    back = [backwards.frame(frame) for frame in (cut, cut - 1)]
+    assert np.array_equal(ahead[0], back[1])
+    assert np.array_equal(ahead[1], back[0])
