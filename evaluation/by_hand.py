@@ -1,7 +1,7 @@
-"""An analysed real clip against what people saw in it (evaluation/labels/).
+"""An analysed real clip against labels by hand (evaluation/labels/).
 
-Only what people were sure of is in the plain figures. What they were less sure of has the suffix
-`_unsure`, and never makes an answer false. What they did not label is not scored.
+Only labels that are sure are in the plain figures. Those that are less so have the suffix
+`_unsure`, and never make an answer false. What is not labelled is not scored.
 """
 
 import re

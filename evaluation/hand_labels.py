@@ -1,4 +1,4 @@
-"""What people saw in the real clips: the labels in `evaluation/labels/`, read and checked.
+"""What can be seen in the real clips: the labels in `evaluation/labels/`, read and checked.
 
 The format is described in evaluation/labels/README.md. Frames count from 0 in the order in which
 they are shown, pixels are the source's.
