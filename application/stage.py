@@ -122,8 +122,8 @@ class BaseStage(ABC, Generic[OptionsT]):
     reads whole tables, those in `concludes_with` and, where the plan makes them, `optional_at_end`,
     and the pixels once more where `reads_pixels` says so. A stage of another package names its
     `options_type`; ours have theirs in the configuration. `knows` names what of the match's facts
-    decides the rows of every cell ("periods", "kits", "details"), `knows_at_end` what decides
-    those of the END cell alone. `version` is raised by hand whenever
+    decides the rows of every cell ("periods", "kits", "details"; a frame stage names "pitch" too),
+    `knows_at_end` what decides those of the END cell alone. `version` is raised by hand whenever
     the result of the same input changes.
     """
 

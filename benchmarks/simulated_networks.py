@@ -208,6 +208,7 @@ def _observations(match: SimulatedMatch, rng: np.random.Generator) -> pa.Table:
             points.reshape(count, -1).astype(np.float32),
             np.broadcast_to(~looked[:, None], (count, points.shape[1] * 3)),
         ),
+        "lines": [None] * count,
         "camera_motion": frames["camera_motion"],
         "cut": np.zeros(count, bool),
         "view": ["wide"] * count,

@@ -102,6 +102,9 @@ _INTERNAL: dict[str, list[pa.Field]] = {
         # x, y (source pixels) and confidence of each pitch point, in domain.pitch.POINTS' order;
         # null where the points were not looked for in this frame
         _nullable("points", pa.list_(_f32, PITCH_POINT_COUNT * 3)),
+        # places on painted lines, six numbers each: x, y (metres), pixel u, v on the paint, and the
+        # line's unit normal in the picture; null where the points are
+        _nullable("lines", pa.list_(_f32)),
         # maps the previous decoded frame's pixels to this frame's, row by row; null at a cut
         _nullable("camera_motion", _homography),
         _field("cut", _bool),

@@ -94,21 +94,22 @@ def _stages(
 def key_facts(
     stage: BaseStage, facts: MatchFacts, identity: ModelIdentity | None
 ) -> dict[str, Any]:
-    """What decides the stage's results beside its inputs. Pixels carry their own facts."""
+    """What decides the stage's results beside its inputs; pixels carry their own size."""
     entries: dict[str, Any] = {"options": stage.options.result_changing()}
     if identity:
         entries["model"] = dataclasses.asdict(identity)
+    match = told(stage.knows, facts)
     if not isinstance(stage, FrameStage):
         size = {name: getattr(facts, name) for name in ("width", "height", "frame_rate")}
-        pitch = dataclasses.asdict(facts.pitch)
-        entries["match"] = {**size, "pitch": pitch, **told(stage.knows, facts)}
-    return entries
+        match = {**size, **told(("pitch",), facts), **match}
+    return entries | ({"match": match} if match else {})
 
 
 def told(names: Sequence[str], facts: MatchFacts) -> dict[str, Any]:
     """The facts that a stage names in `knows` or `knows_at_end`, as plain JSON values."""
     known: dict[str, Any] = {
         "periods": [dataclasses.asdict(period) for period in facts.periods] + [facts.periods_from],
+        "pitch": dataclasses.asdict(facts.pitch),
         "kits": [kit.model_dump(mode="json") for kit in facts.kits],
         "details": facts.details.model_dump(mode="json", exclude=_SAID_ELSEWHERE),
     }

@@ -103,6 +103,7 @@ def observation_tables(
     points: Array | None,
     cuts: tuple[int, ...] = (),
     unobserved: tuple[int, ...] = (),
+    lines: list[Array] | None = None,
 ) -> dict[str, pa.Table]:
     """The tables `video_frames` and `pitch_observations` of a camera's path and its points.
 
@@ -113,6 +114,7 @@ def observation_tables(
     rows = {
         "frame": seen,
         "points": [None if points is None else points[row].ravel() for row in seen],
+        "lines": [None if lines is None else lines[row] for row in seen],
         "camera_motion": [_motion_at(path, row, cuts, unobserved) for row in seen],
         "cut": [row in cuts for row in seen],
         "view": ["wide"] * len(seen),

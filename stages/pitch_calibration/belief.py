@@ -42,8 +42,37 @@ class Belief:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """Places on painted lines: `sights` (m, 6), as pitch_observation leaves them.
+
+    Across its line each is known to `sigma` pixels, along it not at all.
+    """
+
+    sights: Array
+    sigma: float
+
+    @property
+    def ground(self) -> Array:
+        return self.sights[:, :2]
+
+    @property
+    def pixels(self) -> Array:
+        return self.sights[:, 2:4]
+
+    @property
+    def normal(self) -> Array:
+        return self.sights[:, 4:]
+
+    def __len__(self) -> int:
+        return len(self.sights)
+
+
+NO_LINES = Lines(np.empty((0, 6)), 1.0)
+
+
+@dataclass(frozen=True)
 class Sighting:
-    """Pitch points seen in one frame.
+    """Pitch points and lines seen in one frame; its length is the number of points.
 
     `ground` (n, 2) in metres, `pixels` (n, 2), `sigma` (n,) in pixels, each axis; `share` of it is
     news, the rest was in the sighting before.
@@ -52,10 +81,14 @@ class Sighting:
     ground: Array
     pixels: Array
     sigma: Array
+    lines: Lines = NO_LINES
     share: float = 1.0
 
     def only(self, chosen: NDArray[np.bool_]) -> "Sighting":
-        return Sighting(self.ground[chosen], self.pixels[chosen], self.sigma[chosen], self.share)
+        """Some of the points, and no lines."""
+        return Sighting(
+            self.ground[chosen], self.pixels[chosen], self.sigma[chosen], share=self.share
+        )
 
     def __len__(self) -> int:
         return len(self.sigma)
@@ -65,19 +98,22 @@ class Sighting:
 class Fit:
     """A belief after a sighting.
 
-    `cost` is the sum of squared misses of fitting points and of the prior, in standard deviations;
-    `loss` counts the others too, each at most `OUTLIER` squared; `agrees` (n,) tells which fit.
+    `cost` is the sum of squared misses of what fits and of the prior, in standard deviations, over
+    `agreeing` numbers; `loss` counts the others too, each at most `OUTLIER` squared, over `numbers`
+    of them. `agrees` (n,) tells which points fit.
     """
 
     belief: Belief
     cost: float
     loss: float
     agrees: NDArray[np.bool_]
+    agreeing: int
+    numbers: int
 
     @property
     def misfit(self) -> float:
-        """By how much points miss more than they should: a factor, at least 1."""
-        return max(float(np.sqrt(self.loss / max(2 * len(self.agrees), 1))), 1.0)
+        """By how much what is seen misses more than it should: a factor, at least 1."""
+        return max(float(np.sqrt(self.loss / max(self.numbers, 1))), 1.0)
 
 
 def usual_camera(width: float) -> Belief:
@@ -132,12 +168,15 @@ def adjusted(
         camera, state, damping = camera + step, after, max(damping / 10, DAMPING[0])
         if gain < ENOUGH:
             break
-    return None if state is None else state.fit(camera)
+    return None if state is None else state.fit(camera, len(seen))
 
 
 @dataclass(frozen=True)
 class _Linearised:
-    """Normal equations at a camera; `square` (n,) are squared misses in standard deviations."""
+    """Normal equations at a camera.
+
+    `square` (n + m,) are squared misses in standard deviations, of n points and then of m lines.
+    """
 
     normal: Array
     slope: Array
@@ -146,15 +185,18 @@ class _Linearised:
     prior_cost: float
     outlier: float
 
-    def fit(self, camera: Array) -> Fit:
+    def fit(self, camera: Array, points: int) -> Fit:
         spread = np.linalg.inv(self.normal)
         agrees = self.square < self.outlier**2
         loss = self.square / (1 + self.square / self.outlier**2)
+        numbers = np.repeat([2, 1], [points, len(self.square) - points])
         return Fit(
             belief=Belief(camera, (spread + spread.T) / 2),
             cost=float(self.square[agrees].sum()) + self.prior_cost,
             loss=float(loss.sum()) + self.prior_cost,
-            agrees=agrees,
+            agrees=agrees[:points],
+            agreeing=int(numbers[agrees].sum()),
+            numbers=int(numbers.sum()),
         )
 
 
@@ -169,21 +211,34 @@ class _Look:
     outlier: float
 
     def linearised(self, camera: Array) -> _Linearised | None:
-        pixels, jacobian = cameras.view(camera, self.centre, self.seen.ground)
-        miss = (self.seen.pixels - pixels) / self.seen.sigma[:, None]
-        square = np.einsum("ni,ni->n", miss, miss)
+        seen, lines = self.seen, self.seen.lines
+        places = np.concatenate([seen.ground, lines.ground])
+        pixels, jacobian = cameras.view(camera, self.centre, places)
+        miss = (np.concatenate([seen.pixels, lines.pixels]) - pixels) / self._sigma[:, None]
+        # across a line; a point counts along both axes
+        count = len(seen)
+        across = np.einsum("mi,mi->m", lines.normal, miss[count:])
+        square = np.concatenate([(miss[:count] ** 2).sum(axis=1), across**2])
         if not np.isfinite(square).all():
             return None
         off = self.mean - camera
         pull = self.precision @ off
         relative = 1 / (1 + square / self.outlier**2)
-        rows = (jacobian * (relative / self.seen.sigma)[:, None, None]).reshape(-1, SIZE)
-        share, prior_cost = self.seen.share, float(off @ pull)
+        weighed = jacobian * (relative / self._sigma)[:, None, None]
+        of_lines = np.einsum("mi,mij->mj", lines.normal, weighed[count:])
+        rows = np.concatenate([weighed[:count].reshape(-1, SIZE), of_lines])
+        misses = np.concatenate([miss[:count].ravel(), across])
+        misses *= np.repeat(relative, np.repeat([2, 1], [count, len(lines)]))
+        share, prior_cost = seen.share, float(off @ pull)
         return _Linearised(
             normal=share * (rows.T @ rows) + self.precision,
-            slope=share * (rows.T @ (miss * relative[:, None]).ravel()) + pull,
+            slope=share * (rows.T @ misses) + pull,
             objective=share * float((square * relative).sum()) + prior_cost,
             square=square,
             prior_cost=prior_cost,
             outlier=self.outlier,
         )
+
+    @property
+    def _sigma(self) -> Array:
+        return np.append(self.seen.sigma, np.full(len(self.seen.lines), self.seen.lines.sigma))

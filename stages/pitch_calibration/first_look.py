@@ -112,9 +112,9 @@ class FirstLook:
         count = int(fit.agrees.sum())
         if count < self.min_points or count * 2 <= len(fit.agrees):
             return False
-        # two numbers a point and nine of the prior, less the nine that were fitted; many points
-        # that agree roughly are a lens that bends lines, and then only the error is larger
-        unsurprising = fit.cost < chi2.ppf(1 - SURPRISE, 2 * count)
+        # the numbers seen and nine of the prior, less the nine that were fitted; many points that
+        # agree roughly are a pitch or a lens of its own kind, and then only the error is larger
+        unsurprising = fit.cost < chi2.ppf(1 - SURPRISE, fit.agreeing)
         unsurprising |= count >= MANY_POINTS and fit.misfit < LARGEST_MISFIT
         camera = fit.belief.mean
         return bool(

@@ -39,7 +39,7 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
     """
 
     name: ClassVar[str] = "pitch_calibration"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     requires: ClassVar[tuple[str, ...]] = ("video_frames", "pitch_observations")
     knows: ClassVar[tuple[str, ...]] = ("periods",)
     produces: ClassVar[tuple[str, ...]] = ("frames", "calibration")
@@ -66,14 +66,14 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
 
     def advance(self, rows: Rows, state: CalibrationState, *, final: bool) -> StageResult:
         parts = []
-        for row, points, cut in joined(rows):
+        for row, looked, cut in joined(rows):
             state.shot += cut
             # without points the view was told from the grass alone: the last better one holds
-            if row.view and (points is not None or cut or state.view == "other"):
+            if row.view and (looked.points is not None or cut or state.view == "other"):
                 state.view = row.view
             row.shot, row.view = state.shot, state.view
             if row.decoded and self.fixed is None:
-                seen = sighting(points, self.points, self.facts.width)
+                seen = sighting(looked, self.points, self.facts.width)
                 self.follower.follow(row, state.rows, seen, state.followed)
             state.shot = row.shot  # a cut may be told by the camera alone
             state.rows.append(row)

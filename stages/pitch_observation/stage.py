@@ -14,6 +14,7 @@ from domain.configuration import PitchObservationOptions
 from domain.errors import StageError
 from domain.pitch import PITCH_POINT_COUNT
 from stages.images import Fit, fit, letterbox
+from stages.pitch_observation.lines import LineFinder
 from stages.pitch_observation.motion import Motion, between
 from stages.pitch_observation.views import (
     MOTION_SUPPORT,
@@ -31,7 +32,7 @@ LOOK_SIZE = (160, 90)
 
 
 class PitchObservationStage(GPUStage[PitchObservationOptions]):
-    """Sees the pitch's points, the camera's motion, cuts and the kind of view, frame by frame.
+    """Sees the pitch's points and lines, the camera's motion, cuts and the kind of view.
 
     Points under `confidence_threshold` are kept with a confidence of 0. The motion and the cut are
     those since the frame just before, and unknown where that one did not decode: looking farther
@@ -39,8 +40,9 @@ class PitchObservationStage(GPUStage[PitchObservationOptions]):
     """
 
     name: ClassVar[str] = "pitch_observation"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 3
     produces: ClassVar[tuple[str, ...]] = ("pitch_observations",)
+    knows: ClassVar[tuple[str, ...]] = ("pitch",)
     warmup_frames: ClassVar[int] = 1
 
     @staticmethod
@@ -59,8 +61,9 @@ class PitchObservationStage(GPUStage[PitchObservationOptions]):
 
 
 class _Small(NamedTuple):
-    """A frame made small: the network's input, where the frame lies in it, grey and its look."""
+    """A frame and the same made small: the network's input, where the frame lies in it, grey and its look."""
 
+    image: Image
     canvas: Image
     place: Fit
     grey: NDArray[np.uint8]
@@ -74,6 +77,7 @@ class _Pass:
         self.stage = stage
         self.before: _Small | None = None
         self.rows: list[dict[str, Any]] = []
+        self.lines = LineFinder(stage.facts.pitch, (stage.facts.width, stage.facts.height))
 
     def take(self, frames: Sequence[Frame]) -> None:
         waiting: list[tuple[dict[str, Any], _Small]] = []
@@ -110,14 +114,14 @@ class _Pass:
         """Run the network on the frames whose turn it is, and complete their rows."""
         due = [item for item in waiting if self._is_due(item[0])]
         answers = self.stage.model.infer([small.canvas for _, small in due]) if due else []
-        found = {
-            row["frame"]: self._points(answer[0], small.place)
-            for (row, small), answer in zip(due, answers, strict=True)
-        }
         for row, _ in waiting:
-            points = found.get(row["frame"])
-            seen = None if points is None else int((points[:, 2] > 0).sum())
-            row["points"] = None if points is None else points.ravel()
+            row["points"] = row["lines"] = None
+        for (row, small), answer in zip(due, answers, strict=True):
+            points = self._points(answer[0], small.place)
+            row["points"] = points.ravel()
+            row["lines"] = self.lines.find(small.image, points).ravel()
+        for row, _ in waiting:
+            seen = None if row["points"] is None else int((row["points"][2::3] > 0).sum())
             row["view"] = view_of(row["grass_share"], seen)
 
     def _is_due(self, row: Mapping[str, Any]) -> bool:
@@ -145,7 +149,7 @@ def _small(image: Image) -> _Small:
     inner = canvas[top : top + round(size[0] * scale), left : left + round(size[1] * scale)]
     grey = np.asarray(cv2.cvtColor(inner, cv2.COLOR_BGR2GRAY), np.uint8)
     tiny = np.asarray(cv2.resize(inner, LOOK_SIZE, interpolation=cv2.INTER_AREA), np.uint8)
-    return _Small(canvas, place, grey, look(tiny))
+    return _Small(image, canvas, place, grey, look(tiny))
 
 
 def _in_source_pixels(motion: Motion, scale: float) -> Array:
