@@ -61,7 +61,7 @@ class PitchObservationStage(GPUStage[PitchObservationOptions]):
 
 
 class _Small(NamedTuple):
-    """A frame and the same made small: the network's input, where the frame lies in it, grey and its look."""
+    """A frame, and made small: the network's input, where it lies in it, grey, and its look."""
 
     image: Image
     canvas: Image
