@@ -101,11 +101,13 @@ def require_unique(name: str, table: pa.Table, where: str) -> None:
     if not keys or not len(table):
         return
     ids = np.column_stack([column(table, key) for key in keys])
-    values, counts = np.unique(ids, axis=0, return_counts=True)
-    if counts.max() > 1:
-        twice = values[counts.argmax()]
+    order = np.lexsort(ids.T[::-1])
+    repeats = (np.diff(ids[order], axis=0) == 0).all(axis=1)
+    if repeats.any():
+        twice = ids[order[repeats.argmax()]]
+        count = int((ids == twice).all(axis=1).sum())
         named = ", ".join(f"{key} {value}" for key, value in zip(keys, twice, strict=True))
-        raise InputError(f"{where}: {named} occurs {counts.max()} times, expected once")
+        raise InputError(f"{where}: {named} occurs {count} times, expected once")
 
 
 def scored_frames(truth: MatchTables, result: MatchTables) -> NDArray[np.int64]:

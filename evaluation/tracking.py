@@ -91,13 +91,18 @@ def box_overlap(truth: NDArray[np.float64], result: NDArray[np.float64]) -> NDAr
     area_truth = (truth[:, 2:] - truth[:, :2]).prod(axis=1)
     area_result = (result[:, 2:] - result[:, :2]).prod(axis=1)
     union = area_truth[:, None] + area_result[None] - common
-    return np.asarray(np.nan_to_num(common / union))
+    return _zero_where_unknown(common / union)
 
 
 def closeness(truth: NDArray[np.float64], result: NDArray[np.float64]) -> NDArray[np.float64]:
     """LocSim (n, m) of positions (n, 2) and (m, 2) in metres; 0 where one is NaN."""
     squared = ((truth[:, None] - result[None]) ** 2).sum(axis=2)
-    return np.asarray(np.nan_to_num(np.exp(np.log(0.05) * squared / LOCSIM_TAU_M**2)))
+    return _zero_where_unknown(np.exp(np.log(0.05) * squared / LOCSIM_TAU_M**2))
+
+
+def _zero_where_unknown(similarity: NDArray[np.float64]) -> NDArray[np.float64]:
+    similarity[np.isnan(similarity)] = 0
+    return similarity
 
 
 def pair_people(truth: People, result: People, similarity: Similarity, where: str) -> Pairs:
