@@ -10,7 +10,7 @@ TOUCHLINE_BACK_M = 3.6  # in front of the boards
 EYE_HEIGHT_M = (1.5, 2.1)
 CLOSE_VIEW_M = (1.7, 5.0)
 TOUCHLINE_VIEW_M = (14.0, 20.0)
-CROWD_VIEW_M = (7.0, 12.0)
+CROWD_M, CROWD_VIEW_M = (48.0, 4.2), (5.0, 10.5)  # y and height of the spectators' middle
 LOW_SHARE = 0.6  # of close-ups are taken from the touchline, the others from the stand
 
 
@@ -38,12 +38,11 @@ def _on_touchline(near_x: float, rng: np.random.Generator) -> Floats:
 
 
 def crowd_shot(
-    count: int, fps: float, size: tuple[int, int], rng: np.random.Generator
+    count: int, stand: Floats, fps: float, size: tuple[int, int], rng: np.random.Generator
 ) -> CameraPath:
-    """A slow pan over the far stand's lower tier, from the touchline."""
-    place = _on_touchline(0.0, rng)
-    start, drift = rng.uniform(-30.0, 30.0), rng.uniform(-1.2, 1.2)
+    """A slow pan over the spectators in the far stand, from a camera at `stand` (3)."""
+    start, drift = rng.uniform(-8.0, 8.0), rng.uniform(-1.2, 1.2)
     x = start + drift * np.arange(count) / fps
-    aim = np.column_stack([x, np.full(count, 54.0), np.full(count, 5.0)])
+    aim = np.column_stack([x, np.full(count, CROWD_M[0]), np.full(count, CROWD_M[1])])
     view_m = np.full(count, rng.uniform(*CROWD_VIEW_M))
-    return aimed(size, place, aim, view_m, fps, rng, shake=0.3)
+    return aimed(size, stand, aim, view_m, fps, rng, shake=0.15)

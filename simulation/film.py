@@ -126,7 +126,7 @@ class _Broadcast:
             frames = np.arange(shot.first - shot.lead, shot.stop + shot.lead)
             return self._main_path.take(np.clip(frames, 0, len(self._motion.time_s) - 1))
         if cue.camera == "crowd":
-            return crowd_shot(len(rows), fps, self._size, self._rng)
+            return crowd_shot(len(rows), self._main.place, fps, self._size, self._rng)
         ball = shown.ball[rows]
         if cue.camera == "close" and cue.subject is not None:
             subject = shown.position[rows, cue.subject]

@@ -14,7 +14,8 @@ from simulation.film import Shot
 from simulation.ground import Ground, draw_ground, softened
 from simulation.match import SimulatedMatch
 from simulation.painting import Painter, draw_light
-from simulation.stadium import draw_stadium, paint_plane
+from simulation.spectators import draw_spectators
+from simulation.stadium import Plane, draw_stadium, paint_plane
 from simulation.transitions import Transition, WipeLook, transition_at
 from simulation.video import write_video
 from simulation.views import Viewer
@@ -24,6 +25,7 @@ NOISE_TILES = 8
 NOISE_SIGMA = 2.2  # of 255, before compression
 SHARPEN = 0.55  # broadcast cameras raise edges; real frames show the dark rims beside the lines
 LENS_BLUR_PX_AT_1280 = 0.62
+SPECTATORS_STREAM = 7
 # How far a long lens throws the background out of focus, in pixels of 1280.
 OUT_OF_FOCUS = {"close": 5.0, "touchline": 1.2}
 # OpenCV counts pixels by their middles: the first is at 0, where coordinates say 0.5.
@@ -48,6 +50,7 @@ class FrameRenderer:
         self._gain = _exposure(self._rng)
         self._wipe = WipeLook(match.kits, self._rng)
         self._bend = Bending()
+        self._spectators: Plane | None = None
         self._grounds: dict[int, Ground] = {}
 
     def frame(self, index: int) -> Pixels:
@@ -65,11 +68,20 @@ class FrameRenderer:
         """What the camera of a shot sees at frame `index`."""
         view = self._viewer.view(shot.row_of(index))
         image = self._backdrop(view.eye, self._ground_of(shot))
+        if shot.cue.camera == "crowd":
+            paint_plane(image, view.eye.matrix, self._crowd_block())
         if shot.cue.camera in OUT_OF_FOCUS:
             sigma = OUT_OF_FOCUS[shot.cue.camera] * self._size[0] / 1280
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma))
         self._painter.paint(image, view)
         return image
+
+    def _crowd_block(self) -> Plane:
+        """The spectators of close shots, drawn when the first is shown."""
+        if self._spectators is None:
+            stream = np.random.default_rng([self._match.options.seed, SPECTATORS_STREAM])
+            self._spectators = draw_spectators(self._match.kits, stream)
+        return self._spectators
 
     def _dissolved(self, image: Pixels, change: Transition, index: int) -> Pixels:
         """The two shots on top of each other."""

@@ -14,16 +14,19 @@ from domain.lens import straightened
 from simulation import SimulatedMatch, SimulationOptions, simulate
 from simulation.bending import Bending
 from simulation.camera import Eye, project
+from simulation.close_cameras import crowd_shot
 from simulation.direction import direct
 from simulation.operators import camera_path
 from simulation.options import CAMERAS
 from simulation.rendering import FrameRenderer
+from simulation.spectators import draw_spectators
 from simulation.transitions import WipeLook, covered
 from simulation.views import SEEN_SHARE
 
 SHORT = SimulationOptions(seed=950_004, seconds=6.0, width=480, height=270, broadcast=True)
 # a focal length of 1000 px, x to the right, y down, z away from the lens
 STRAIGHT_AHEAD = np.array([[1000.0, 0, 960, 0], [0, 1000.0, 540, 0], [0, 0, 1.0, 0]])
+CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))
 PLAIN: dict[str, Any] = {"broadcast": False}
 
 
@@ -244,3 +247,17 @@ def test_a_broadcast_renders_the_same_bytes_again() -> None:
     back = [backwards.frame(frame) for frame in (cut, cut - 1)]
     assert np.array_equal(ahead[0], back[1])
     assert np.array_equal(ahead[1], back[0])
+
+
+def test_a_close_shot_of_the_crowd_shows_spectators_alone(broadcast: SimulatedMatch) -> None:
+    """The upright block of spectators fills the picture of every such shot, and nobody plays."""
+    stand = broadcast.film.camera.position[0]
+    camera = crowd_shot(50, stand, 25.0, (480, 270), np.random.default_rng(2))
+    block = draw_spectators(broadcast.kits, np.random.default_rng(3))
+    corners = np.array([block.corner + a * block.along + b * block.up for a, b in CORNERS])
+    for frame in (0, 49):
+        pixels, depth = camera.eye(frame).pixels(corners)
+        assert depth.min() > 50.0
+        assert pixels[[0, 3], 0].max() < 0 < 480 < pixels[[1, 2], 0].min()
+        assert pixels[2:, 1].max() < 0 < 270 < pixels[:2, 1].min()
+    assert block.texture.std() > 30.0  # people, not a wall
