@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +37,7 @@ class Found:
     answer_labels: Labels
     swapped: bool
 
-    @property
+    @cached_property
     def true_names(self) -> Mapping[str, str]:
         """Truth's player for each of the result's: whom he shows in most of his rows."""
         counts: dict[str, Counter[str]] = {}
@@ -60,8 +61,6 @@ def find_people(
     away are named as they agree best.
     """
     people, answers = people_of(truth["tracks"], frames), people_of(result["tracks"], frames)
-    labels = labels_of(truth["identities"], people.track)
-    players = np.isin(labels.team, SIDES) | (len(truth["identities"]) == 0)
     pairs = _pairs(people, answers)
     true_track, track = people.track[pairs.truth], answers.track[pairs.result]
     person_labels = labels_of(truth["identities"], true_track)
@@ -72,7 +71,7 @@ def find_people(
     return Found(
         truth=people,
         result=answers,
-        wanted=np.asarray(people.observed & players),
+        wanted=people.observed & _plays(truth["identities"], people.track),
         pairs=pairs,
         person=players_of(truth["identities"], true_track),
         answer=players_of(result["identities"], track),
@@ -87,6 +86,14 @@ def players_of(identities: pa.Table, track: NDArray[np.int64]) -> NDArray[np.str
     known = dict(zip(column(identities, "track"), column(identities, "player"), strict=True))
     tracks, place = np.unique(track, return_inverse=True)
     return np.array([known.get(number, "") for number in tracks], dtype=np.str_)[place]
+
+
+def _plays(identities: pa.Table, track: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each of the tracks (n,) is of a side; everybody where nobody is named."""
+    if not len(identities):
+        return np.ones(len(track), dtype=bool)
+    tracks, place = np.unique(track, return_inverse=True)
+    return np.asarray(np.isin(labels_of(identities, tracks).team, SIDES)[place])
 
 
 def _pairs(truth: People, result: People) -> Pairs:

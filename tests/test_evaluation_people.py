@@ -1,5 +1,6 @@
 """Tracking, teams and movement against cases worked by hand."""
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,29 @@ def test_people_who_need_not_be_found_do_not_count() -> None:
     ):
         scores = score_tracking(truth, result, wanted, box_overlap, "xyxy")
         assert set(scores.values()) == {1.0}
+
+
+def test_no_more_than_a_frames_similarities_are_held() -> None:
+    """A match of 90 minutes has 135000 frames: here 60, of which a few at most live at a time."""
+    alive: set[int] = set()
+    most = 0
+
+    def similarity(truth: np.ndarray, result: np.ndarray) -> np.ndarray:
+        nonlocal most
+        matrix = closeness(truth, result)
+        number = len(seen)
+        seen.append(number)
+        alive.add(number)
+        weakref.finalize(matrix, alive.discard, number)
+        most = max(most, len(alive))
+        return matrix
+
+    seen: list[int] = []
+    rows = people(*((frame, track, 5.0 * track) for frame in range(60) for track in range(4)))
+    scores = score_tracking(rows, rows, np.ones(len(rows), bool), similarity, "xy")
+    assert scores["hota"] == scores["idf1"] == 1.0
+    assert len(seen) >= 60
+    assert most <= 3
 
 
 def test_overlap_by_hand() -> None:
