@@ -23,7 +23,7 @@ CLOSE_S, CROWD_S, WIDE_S = (2.0, 4.5), (1.8, 3.2), (3.5, 7.0)
 REPLAY_CAMERAS = {"line": 0.35, "behind_goal": 0.2, "touchline": 0.25, "close": 0.2}
 REPLAY_PACE = (0.4, 0.6)
 REPLAY_BEFORE_S, REPLAY_AFTER_S, REPLAY_LONGEST_S = 1.8, 0.9, 3.2  # of play
-REPLAY_SHORTEST_S = 2.5  # of video
+REPLAY_FITS_S = 2.5  # of video, at least
 STALE_S = 25.0  # older moments are not shown again
 DISSOLVE_SHARE = 0.15
 
@@ -105,7 +105,7 @@ class _Director:
         """Leave the main camera at `now`; the time of the cut back to it."""
         moment = self._moment(now)
         left_s = self._seconds - SHORTEST_S - now
-        if moment is not None and left_s >= REPLAY_SHORTEST_S:
+        if moment is not None and left_s >= REPLAY_FITS_S:
             return self._moment_again(now, moment)
         kind = str(self._rng.choice(["close", "wide", "crowd"], p=[0.6, 0.25, 0.15]))
         lengths = {"close": CLOSE_S, "wide": WIDE_S, "crowd": CROWD_S}[kind]
@@ -152,7 +152,7 @@ class _Director:
         pace = self._rng.uniform(*REPLAY_PACE)
         left_s = self._seconds - SHORTEST_S - now
         length_s = min((last_s - first_s) / pace, left_s)
-        if length_s < REPLAY_SHORTEST_S:
+        if length_s < SHORTEST_S:  # a second place when time is up; the first always fits
             return now
         opening = "cut" if self._cues[-1].replay else "wipe"
         play_s = last_s - length_s * pace  # what does not fit is cut off at the front

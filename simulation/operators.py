@@ -23,8 +23,8 @@ MAIN_VIEW_M = (44.0, 68.0)  # metres across the picture at the ball
 MAIN_SHARE = ((0.84, 0.96), (0.42, 0.65))  # how much of the ball's way the camera pans and tilts
 LINE_AT_M = 36.0  # the cameras of the 16 m lines stand beside the main one, level with those lines
 LINE_VIEW_M = (34.0, 46.0)
-BEHIND_GOAL_BACK_M = (14.0, 30.0)
-BEHIND_GOAL_HEIGHT_M = (9.0, 22.0)
+BEHIND_GOAL_BACK_M = (18.0, 32.0)
+BEHIND_GOAL_HEIGHT_M = (10.0, 22.0)
 BEHIND_GOAL_SIDE_M = (-5.0, 5.0)
 BEHIND_GOAL_VIEW_M = (54.0, 74.0)
 STATIC_BACK_M, STATIC_HEIGHT_M, STATIC_SIDE_M = (36.0, 50.0), (18.0, 32.0), (-8.0, 8.0)
@@ -98,7 +98,7 @@ def behind_goal_stance(sign: int, rng: np.random.Generator) -> Stance:
     )
     place = np.array([sign * (HALF_LENGTH_M + back), side, height])
     view_m, k1 = rng.uniform(*BEHIND_GOAL_VIEW_M), draw_k1(rng)
-    return Stance(place, view_m, (0.45, 0.5), (-4.0 * sign, 0.0), k1)
+    return Stance(place, view_m, (0.6, 0.5), (0.0, 0.0), k1)
 
 
 def follow(

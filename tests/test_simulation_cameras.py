@@ -66,6 +66,16 @@ def test_broadcasts_keep_their_rates(broadcast: SimulatedMatch) -> None:
     for one in directed:
         assert one[-1].end_s == 60.0
         assert all(a.end_s == b.start_s for a, b in itertools.pairwise(one))
+        assert all((a.camera, a.replay) != (b.camera, b.replay) for a, b in itertools.pairwise(one))
+
+
+@pytest.mark.parametrize("seconds", [1.0, 2.9, 4.0, 11.0, 39.0])
+def test_shots_of_any_video_last_a_second(broadcast: SimulatedMatch, seconds: float) -> None:
+    for seed in range(40):
+        cues = direct(broadcast.record, seconds, np.random.default_rng(seed))
+        assert min(cue.end_s - cue.start_s for cue in cues) >= min(seconds, 1.0) - 1e-9
+        assert cues[-1].end_s == seconds
+        assert cues[0].camera == cues[-1].camera == "main"
 
 
 def test_what_is_measured_has_rows_in_live_wide_frames_alone(
