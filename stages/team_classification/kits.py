@@ -100,10 +100,10 @@ class Crowd:
 
     def refined(self, distance: Array) -> Array:
         """Centres (2, d) at the means of the people near them, from distances (2, n) on."""
-        centres = self.points[distance.argmin(axis=1)]
+        centres: Array = self.points[distance.argmin(axis=1)]
         for _ in range(_ROUNDS):
             own, near = distance.argmin(axis=0), distance.min(axis=0) < FAR
-            moved: Array = np.stack([self._mean(near & (own == k), centres[k]) for k in (0, 1)])
+            moved = np.stack([self._mean(near & (own == k), centres[k]) for k in (0, 1)])
             if np.array_equal(moved, centres):
                 break
             centres, distance = moved, distances(self.points, moved)
