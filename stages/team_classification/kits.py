@@ -28,6 +28,9 @@ _MIN_ALONG, _LEAST_ALONG = 2.5, 1.5
 # by 0.05 in the middle and 0.24 in nine of ten, per person and in spreads of this match if smaller
 _ONE_LUMP, _TWO_TEAMS = 2.65, 3.6
 _ONE_OF_MANY, _ONLY_ONE = 0.15, 0.35
+# of those seen at once, the share of the team that fewer are of, one counted for either beforehand:
+# 2 of 22 is 0.125, 1 of 6 is 0.25
+_NO_FOOTBALL, _FOOTBALL = 0.1, 0.2
 # answers that put fewer people elsewhere than this share are one answer
 _SAME_ANSWER = 0.15
 # people this many spreads from one another may wear one colour
@@ -41,7 +44,7 @@ class Kits:
 
     `spread` is the middle distance of a team's people, `along` the standard deviation on the line
     between the colours. `separation` is 0 where the shirts look like one lump and 1 where they are
-    clearly two; `margin` is by how much, per person, the next best answer explains less.
+    clearly two worn by about as many.
     """
 
     centres: Array
@@ -84,9 +87,7 @@ class Crowd:
         """
         nearest = np.minimum(distance.min(axis=-2), FAR)
         misfit = (nearest**2) @ self.weights / (2 * _SCORED_SPREAD**2 * self.weights.sum())
-        first = distance[..., 0, :] <= distance[..., 1, :]
-        near = nearest < FAR
-        one, other = (first & near).astype(float), (~first & near).astype(float)
+        one, other = wearers(distance)
         counts = self.attendance.log_likelihood(one, other)
         return np.asarray(counts - misfit - self._against_told(one, other))
 
@@ -97,6 +98,11 @@ class Crowd:
         off = np.minimum(self.misfits, _MOST_MISFIT) * self.weights[:, None]
         sums = [one @ off[:, a] + other @ off[:, b] for a, b in ((0, 1), (1, 0))]
         return np.asarray(np.minimum(*sums) / self.weights.sum())
+
+    def fewer(self, distance: Array) -> float:
+        """The share of the colour (distances (2, n)) of which fewer are seen at once."""
+        one, other = (float(self.attendance.people(who).mean()) for who in wearers(distance))
+        return (min(one, other) + 1) / (one + other + 2)
 
     def refined(self, distance: Array) -> Array:
         """Centres (2, d) at the means of the people near them, from distances (2, n) on."""
@@ -113,6 +119,13 @@ class Crowd:
         if not self.weights[chosen].sum():
             return fallback
         return np.asarray(np.average(self.points[chosen], axis=0, weights=self.weights[chosen]))
+
+
+def wearers(distance: Array) -> tuple[Array, Array]:
+    """Who wears the first colour and who the second, (..., n) of 0 and 1, by (..., 2, n)."""
+    first = distance[..., 0, :] <= distance[..., 1, :]
+    near = distance.min(axis=-2) < FAR
+    return (first & near).astype(float), (~first & near).astype(float)
 
 
 def distances(points: Array, centres: Array) -> Array:
@@ -176,7 +189,8 @@ def _kits(crowd: Crowd, answers: list[tuple[float, Array, Array]]) -> Kits:
     lumps = (length / max(along, _LEAST_ALONG) - _ONE_LUMP) / (_TWO_TEAMS - _ONE_LUMP)
     alone = margin * max(_SCORED_SPREAD / spread, 1.0) ** 2
     alone = (alone - _ONE_OF_MANY) / (_ONLY_ONE - _ONE_OF_MANY)
-    separation = float(np.clip(lumps, 0, 1) * np.clip(alone, 0, 1))
+    shared = (crowd.fewer(distance) - _NO_FOOTBALL) / (_FOOTBALL - _NO_FOOTBALL)
+    separation = float(np.prod(np.clip([lumps, alone, shared], 0, 1)))
     return Kits(centres, spread, max(along, _MIN_ALONG), separation)
 
 

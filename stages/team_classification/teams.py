@@ -20,6 +20,10 @@ MIN_CONFIDENCE = 0.6
 # as much as a shirt three spreads from a team's colour
 _ANY_COLOUR = -4.5
 _MIN_SHARE = 0.02
+# boxes of a colour that is neither team's, below which it may be anything: grass, a ghost of a cut
+_FEW = 30
+# the share of a track's boxes that show whom they are said to show, where nothing speaks against it
+_FOLLOWED = 0.99
 _MOST, _MORE_THAN_ONE, _CROWDED = 3.0, 1.5, 3.0
 
 
@@ -91,18 +95,31 @@ def _role_shares(votes: Array) -> Array:
 
 def _posterior(evidence: TrackEvidence, coloured: NDArray[np.bool_], kits: Kits) -> Array:
     """Probabilities (n, 4) of first team, second team, goalkeeper, referee."""
+    roles = np.log(_role_shares(evidence.votes)) + _placed(evidence.places)
+    coloured = coloured.copy()
+    for group in _strangers(evidence, coloured, kits):
+        if evidence.coloured[group].sum() >= _FEW:
+            roles[group] = _together(evidence, group)
+        else:
+            coloured[group] = False
     points = evidence.points[coloured]
     worn = kits.strange(points)
-    roles = np.log(_role_shares(evidence.votes)) + _placed(evidence.places)
-    strangers = np.flatnonzero(coloured)[worn < _ANY_COLOUR]
-    for group in alike(evidence.points[strangers], evidence.coloured[strangers], kits.spread):
-        roles[strangers[group]] = _together(evidence, strangers[group])
     log = np.column_stack([roles[:, [PLAYER, PLAYER]] - np.log(2), roles[:, [KEEPER, REFEREE]]])
     side = kits.second(points)[:, None] * [-0.5, 0.5]
     log[coloured, :2] += worn[:, None] + side - np.logaddexp(*side.T)[:, None] + np.log(2)
     log[coloured, 2:] += _ANY_COLOUR
     log -= log.max(axis=1, keepdims=True)
     return np.asarray(np.exp(log) / np.exp(log).sum(axis=1, keepdims=True))
+
+
+def _strangers(
+    evidence: TrackEvidence, coloured: NDArray[np.bool_], kits: Kits
+) -> list[NDArray[np.int64]]:
+    """Those who wear neither kit, in groups of one colour."""
+    rows = np.flatnonzero(coloured)
+    rows = rows[kits.strange(evidence.points[rows]) < _ANY_COLOUR]
+    groups = alike(evidence.points[rows], evidence.coloured[rows], kits.spread)
+    return [rows[group] for group in groups]
 
 
 def _placed(places: Array) -> Array:
@@ -131,7 +148,7 @@ def _decide(posterior: Array, steady: Array) -> Verdicts:
     roles = np.column_stack([posterior[:, :2].sum(axis=1), posterior[:, 2], posterior[:, 3]])
     role = roles.argmax(axis=1)
     team = posterior[:, :2].argmax(axis=1)
-    in_team = posterior[:, :2].max(axis=1) * steady[np.arange(len(team)), team]
+    in_team = posterior[:, :2].max(axis=1) * steady[np.arange(len(team)), team] * _FOLLOWED
     sure = (role == PLAYER) & (in_team >= MIN_CONFIDENCE)
     confidence = np.where(role == PLAYER, in_team, roles.max(axis=1))
     return Verdicts(np.where(sure, team, -1), role, confidence)
