@@ -97,13 +97,13 @@ def _posterior(evidence: TrackEvidence, coloured: NDArray[np.bool_], kits: Kits)
     """Probabilities (n, 4) of first team, second team, goalkeeper, referee."""
     roles = np.log(_role_shares(evidence.votes)) + _placed(evidence.places)
     coloured = coloured.copy()
-    for group in _strangers(evidence, coloured, kits):
+    worn = np.maximum(kits.strange(evidence.points), _strange_by_block(evidence, kits))
+    for group in _strangers(evidence, np.flatnonzero(coloured & (worn < _ANY_COLOUR)), kits):
         if evidence.coloured[group].sum() >= _FEW:
             roles[group] = _together(evidence, group)
         else:
             coloured[group] = False
-    points = evidence.points[coloured]
-    worn = kits.strange(points)
+    points, worn = evidence.points[coloured], worn[coloured]
     log = np.column_stack([roles[:, [PLAYER, PLAYER]] - np.log(2), roles[:, [KEEPER, REFEREE]]])
     side = kits.second(points)[:, None] * [-0.5, 0.5]
     log[coloured, :2] += worn[:, None] + side - np.logaddexp(*side.T)[:, None] + np.log(2)
@@ -113,13 +113,20 @@ def _posterior(evidence: TrackEvidence, coloured: NDArray[np.bool_], kits: Kits)
 
 
 def _strangers(
-    evidence: TrackEvidence, coloured: NDArray[np.bool_], kits: Kits
+    evidence: TrackEvidence, rows: NDArray[np.int64], kits: Kits
 ) -> list[NDArray[np.int64]]:
     """Those who wear neither kit, in groups of one colour."""
-    rows = np.flatnonzero(coloured)
-    rows = rows[kits.strange(evidence.points[rows]) < _ANY_COLOUR]
     groups = alike(evidence.points[rows], evidence.coloured[rows], kits.spread)
     return [rows[group] for group in groups]
+
+
+def _strange_by_block(evidence: TrackEvidence, kits: Kits) -> Array:
+    """The mean over each track's blocks: two players followed as one wear a kit in every block,
+    though not in the mean."""
+    seen, count = evidence.glimpses, len(evidence.tracks)
+    total = np.bincount(seen.row, seen.boxes, count)
+    strange = np.bincount(seen.row, seen.boxes * kits.strange(seen.points), count)
+    return np.asarray(np.where(total > 0, strange / np.maximum(total, 1), -np.inf))
 
 
 def _placed(places: Array) -> Array:
