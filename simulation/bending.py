@@ -1,7 +1,7 @@
 """Bends a picture drawn as through a straight lens into the picture of the lens there is."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from simulation.arrays import Floats, Pixels
 from simulation.camera import Eye
 
 NODES = (97, 55)  # the bend is computed at so many places across and down, and is smooth between
-SAME_FOCAL = 1e-3  # a zoom by less moves nothing by a tenth of a pixel
+FOCAL_STEP = 1e-3  # a zoom by less moves nothing by a tenth of a pixel
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,10 @@ class Bend:
 
 
 class Bending:
-    """The bend of each frame's lens; computed again when the camera has zoomed."""
+    """The bend of each frame's lens; computed again when the camera has zoomed.
+
+    Focal lengths are taken in steps, so that no frame depends on which was drawn before it.
+    """
 
     def __init__(self) -> None:
         self._focal_px, self._k1 = 1.0, 0.0
@@ -45,10 +48,11 @@ class Bending:
 
     def at(self, eye: Eye) -> Bend:
         """The bend of `eye`."""
-        zoomed = abs(eye.focal_px - self._focal_px) > SAME_FOCAL * self._focal_px
-        if eye.k1 != self._k1 or (zoomed and eye.k1 != 0.0):
-            self._focal_px, self._k1 = eye.focal_px, eye.k1
-            self._bend = Bend(0, None) if eye.k1 == 0.0 else _bend(eye)
+        focal_px = math.exp(round(math.log(eye.focal_px) / FOCAL_STEP) * FOCAL_STEP)
+        if (focal_px, eye.k1) != (self._focal_px, self._k1):
+            self._focal_px, self._k1 = focal_px, eye.k1
+            stepped = replace(eye, focal_px=focal_px)
+            self._bend = Bend(0, None) if eye.k1 == 0.0 else _bend(stepped)
         return self._bend
 
 

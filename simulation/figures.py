@@ -38,8 +38,8 @@ class Part:
 
 
 PARTS = (
-    Part(L_HIP, L_KNEE, 0.073, "skin"),
-    Part(R_HIP, R_KNEE, 0.073, "skin"),
+    Part(L_HIP, L_KNEE, 0.073, "thigh"),
+    Part(R_HIP, R_KNEE, 0.073, "thigh"),
     Part(L_KNEE, L_ANKLE, 0.056, "socks"),
     Part(R_KNEE, R_ANKLE, 0.056, "socks"),
     Part(L_ANKLE, L_TOE, 0.046, "boots"),
@@ -47,8 +47,10 @@ PARTS = (
     Part(L_HIP, L_KNEE, 0.092, "shorts", 0.0, 0.62, 0.01),
     Part(R_HIP, R_KNEE, 0.092, "shorts", 0.0, 0.62, 0.01),
     Part(L_HIP, R_HIP, 0.11, "shorts", bias_m=0.02),
-    Part(L_ELBOW, L_HAND, 0.040, "skin"),
-    Part(R_ELBOW, R_HAND, 0.040, "skin"),
+    Part(L_ELBOW, L_HAND, 0.040, "forearm"),
+    Part(R_ELBOW, R_HAND, 0.040, "forearm"),
+    Part(L_ELBOW, L_HAND, 0.046, "hands", 0.82, 1.0, 0.01),
+    Part(R_ELBOW, R_HAND, 0.046, "hands", 0.82, 1.0, 0.01),
     Part(L_SHOULDER, L_ELBOW, 0.052, "skin"),
     Part(R_SHOULDER, R_ELBOW, 0.052, "skin"),
     Part(L_SHOULDER, L_ELBOW, 0.068, "sleeve", 0.0, 0.7, 0.01),
@@ -67,6 +69,15 @@ START = np.array([part.start for part in PARTS])
 END = np.array([part.end for part in PARTS])
 RADIUS_M = np.array([part.radius_m for part in PARTS])
 BIAS_M = np.array([part.bias_m for part in PARTS])
+HEAD_PARTS = np.array([HEAD in (part.first, part.second) for part in PARTS])
+HAIR_PARTS = np.array([part.material == "hair" for part in PARTS])
+
+
+def radii_m(girth: Floats, hair_volume: Floats) -> Floats:
+    """Radii (n, parts) of people of a girth (n) and a volume of hair (n), both 1 on average."""
+    body = np.where(HEAD_PARTS[None], 1.0, girth[:, None])
+    hair = np.where(HAIR_PARTS[None], hair_volume[:, None], 1.0)
+    return np.asarray(RADIUS_M * body * hair)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from simulation.people import Person, draw_formation, draw_people
 from simulation.play import PlayRecord, play
 from simulation.truth import Truth, write_down
 
+KIT_STREAM = 6  # so that new kits never move the play
+
 
 @dataclass(frozen=True)
 class SimulatedMatch:
@@ -56,7 +58,7 @@ def simulate(options: SimulationOptions) -> SimulatedMatch:
     frame rates, sizes and cameras show the same match.
     """
     looks, moves, filming = (np.random.default_rng([options.seed, stream]) for stream in (1, 2, 3))
-    kits = draw_kits(looks)
+    kits = draw_kits(np.random.default_rng([options.seed, KIT_STREAM]))
     home = draw_formation(looks, options.home_formation)
     away = draw_formation(looks, options.away_formation)
     people = draw_people(looks, kits, (home, away))

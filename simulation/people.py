@@ -1,6 +1,6 @@
 """The people of a match: two squads of eleven, the referee and two assistants."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,10 @@ HEIGHT_M = (1.83, 0.06, 1.68, 1.98)  # mean, spread, least, most
 KEEPER_HEIGHT_M = 1.90
 SKIN_TONES = ("#f1c7a8", "#e3ae86", "#c68a5c", "#9c6440", "#6b4228", "#4a2d1c")
 HAIR_TONES = ("#17120e", "#17120e", "#3b2717", "#6b4a2a", "#b78d4e", "#2a1d14")
-BOOTS = ("#f4f4f4", "#16181d", "#e2f04a", "#f0663c", "#3fb8e8", "#e84a8c")
+BOOTS = ("#f4f4f4", "#16181d", "#16181d", "#e2f04a", "#f0663c", "#3fb8e8", "#e84a8c")
+GIRTH = (1.0, 0.06, 0.9, 1.14)  # of limbs and trunk: mean, spread, least, most
+HAIR_VOLUME = (0.94, 1.0, 1.0, 1.06, 1.3)
+LONG_SLEEVES_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,13 @@ class Person:
     kit: Kit
     height_m: float
     top_speed_mps: float
-    skin: str
-    hair: str
-    boots: str
+    skin: str = SKIN_TONES[0]
+    hair: str = HAIR_TONES[0]
+    boots: str = BOOTS[0]
     bald: bool = False
+    long_sleeves: bool = False
+    girth: float = 1.0
+    hair_volume: float = 1.0
 
 
 def draw_people(
@@ -52,7 +58,25 @@ def draw_people(
     people += _squad(rng, "away", formations[1], kits.away, kits.away_keeper)
     for name in ("referee", "assistant_1", "assistant_2"):
         people.append(_person(rng, name, "referee", "referee", None, name, None, kits.referee))
-    return people
+    (features,) = rng.spawn(1)  # so that how people look never moves how they play
+    return [dressed(person, features) for person in people]
+
+
+def dressed(person: Person, rng: np.random.Generator) -> Person:
+    """The same person with drawn features."""
+    skin, hair, boots = (str(rng.choice(tones)) for tones in (SKIN_TONES, HAIR_TONES, BOOTS))
+    mean, spread, least, most = GIRTH
+    long = rng.random() < LONG_SLEEVES_SHARE or person.role == "goalkeeper"
+    return replace(
+        person,
+        skin=skin,
+        hair=hair,
+        boots="#16181d" if person.role == "referee" else boots,
+        bald=bool(rng.random() < 0.1),
+        long_sleeves=bool(long),
+        girth=float(np.clip(rng.normal(mean, spread), least, most)),
+        hair_volume=float(rng.choice(HAIR_VOLUME)),
+    )
 
 
 def draw_formation(rng: np.random.Generator, wanted: str | None) -> str:
@@ -85,10 +109,8 @@ def _person(
     centre = KEEPER_HEIGHT_M if role == "goalkeeper" else mean
     height = float(np.clip(rng.normal(centre, spread), least, most))
     speeds = TOP_SPEED_MPS if role == "player" else SLOW_TOP_SPEED_MPS
-    skin, hair, boots = (str(rng.choice(tones)) for tones in (SKIN_TONES, HAIR_TONES, BOOTS))
-    speed, bald = float(rng.uniform(*speeds)), bool(rng.random() < 0.1)
     return Person(
-        name, team, role, number, position, slot, kit, height, speed, skin, hair, boots, bald
+        name, team, role, number, position, slot, kit, height, float(rng.uniform(*speeds))
     )
 
 

@@ -1,22 +1,30 @@
 """What stands around the pitch: boards, walls and stands full of people, as textured planes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from simulation.arrays import Floats, Pixels
+from simulation.crowd import Crowd
 from simulation.kits import MatchKits, bgr
+from simulation.variety import FOG, Look, fog_share, pick
 
 BOARD_WORDS = (
     "NORDWIND", "ALTAMAR", "KESTREL BANK", "VELO&CO", "SOLARA", "TRIDENT", "MONTEREI", "QUANTA",
     "BLUE FERRY", "HALCYON AIR", "PICO", "ORBITA", "GREENLEAF", "LUMEN", "CASTELLO", "RAPIDO",
 )  # fmt: skip
-SEAT_M, ROW_M = 0.5, 0.8
-SEAT_TEXELS = (5, 7)  # width and height of a seat's place in a stand's texture
 BOARD_TEXELS_PER_M = 20.0
 EDGE_M = (60.0, 41.0)  # where the boards stand, from the centre spot
 OVERHANG_M = 16.0  # how far stands reach past the corners
+STANDS = (("tall", 0.5), ("low", 0.32), ("open", 0.18))
+LED_SHARE = 0.4  # of stadiums, whose boards all show the same few names
+SKIES = ((196, 178, 160), (214, 206, 200), (168, 160, 156), (226, 196, 150))
+NIGHT = (26, 20, 18)
+SKY_ROWS = 256
+BEYOND = (52, 54, 52)  # what lies outside the drawn ground
+LAND, LAND_SHARE = (48, 70, 62), 0.35  # far land, and how far down the picture it reaches
+HAZE_FROM = np.array([0.0, -62.0, 16.0])  # about where main cameras stand
 CUT_M = 6.0  # planes are cut off this near to the lens
 
 
@@ -30,14 +38,29 @@ class Plane:
     up: Floats
 
 
-def draw_stadium(kits: MatchKits, around: bool, rng: np.random.Generator) -> list[Plane]:
-    """Planes in the order of painting: far side and both ends, the near side too if `around`."""
-    seats = rng.integers(40, 120, 3)
-    fill, light = rng.uniform(0.45, 0.97), rng.uniform(0.55, 0.95)
-    planes = []
+@dataclass(frozen=True)
+class Stadium:
+    """Planes in the order of painting: `behind` all people, and `before` them when seen from high
+    on the near side. `sky` (rows, 3) is what lies above the horizon, from the zenith down.
+    """
+
+    behind: list[Plane]
+    before: list[Plane]
+    sky: Pixels
+
+
+def draw_stadium(kits: MatchKits, around: bool, look: Look, rng: np.random.Generator) -> Stadium:
+    """Far side and both ends, the near side's stand too if `around`; benches and what is before
+    the near stand.
+    """
+    crowd, boards = Crowd(kits, look.crowd, look.stand_light, rng), _Boards(rng)
+    kind = pick(STANDS, rng)
+    sky = _sky(look, kind, rng)
+    behind = []
     for start, end in _sides(around):
-        planes += _side(start, end, _Crowd(kits, seats, fill, light, rng), rng)
-    return planes
+        behind += _side(start, end, kind, crowd, boards, rng)
+    before = _near_side(kind, crowd, boards, kits, rng)
+    return Stadium([_hazed(plane, look.haze) for plane in behind], before, sky)
 
 
 def _sides(around: bool) -> list[tuple[Floats, Floats]]:
@@ -50,74 +73,140 @@ def _sides(around: bool) -> list[tuple[Floats, Floats]]:
     return [near, left, far, right] if around else [left, right, far]
 
 
-def _side(start: Floats, end: Floats, crowd: "_Crowd", rng: np.random.Generator) -> list[Plane]:
-    """Upper tier, ribbon, lower tier, wall and boards of one side, farthest first."""
+def _side(
+    start: Floats,
+    end: Floats,
+    kind: str,
+    crowd: Crowd,
+    boards: "_Boards",
+    rng: np.random.Generator,
+) -> list[Plane]:
+    """Sky or roof, tiers, walls and boards of one side, farthest first."""
     out = np.array([-(end - start)[1], (end - start)[0]]) / np.linalg.norm(end - start)
     length = float(np.linalg.norm(end - start))
-    shapes = (
-        # texture, distance behind the boards, height, depth and rise of the plane
-        (_wall(rng), 43.0, 26.5, 0.0, 60.0),
-        (crowd.tier(length, 22), 26.0, 14.5, 17.0, 12.0),
-        (_boards(length, 1.0, rng), 25.5, 13.0, 0.0, 1.4),
-        (_wall(rng), 25.0, 10.0, 0.5, 3.0),
-        (crowd.tier(length, 24), 6.0, 1.8, 19.0, 8.6),
-        (_wall(rng), 6.0, 0.0, 0.0, 1.8),
-        (_boards(length, 1.0, rng), 2.2, 0.75, 0.0, 0.95),
-        (_boards(length, 1.0, rng), 0.0, 0.0, 0.0, 0.95),
-    )
     along = np.append(end - start, 0.0)
     planes = []
-    for texture, behind, height, depth, rise in shapes:
+    for texture, behind, height, depth, rise in _shapes(kind, length, crowd, boards, rng):
         corner = np.append(start + out * behind, height)
         planes.append(Plane(texture, corner, along, np.append(out * depth, rise)))
     return planes
 
 
-class _Crowd:
-    """Draws tiers of seats and the people in them."""
+Shape = tuple[Pixels, float, float, float, float]
 
-    def __init__(
-        self, kits: MatchKits, seat: np.ndarray, fill: float, light: float, rng: np.random.Generator
-    ) -> None:
-        self._rng, self._seat, self._fill, self._light = rng, seat, fill, light
-        fans = [bgr(kits.home.shirt), bgr(kits.home.second), bgr(kits.away.shirt)]
-        plain = [
-            (45, 40, 38),
-            (70, 66, 62),
-            (30, 28, 30),
-            (120, 90, 60),
-            (90, 90, 95),
-            (50, 60, 110),
+
+def _shapes(
+    kind: str,
+    length: float,
+    crowd: Crowd,
+    boards: "_Boards",
+    rng: np.random.Generator,
+) -> list[Shape]:
+    """Texture, distance behind the boards, height, depth and rise of each plane."""
+    if kind == "tall":
+        shapes = [
+            (_wall(rng), 43.0, 26.5, 0.0, 60.0),
+            (crowd.tier(length, 22), 26.0, 14.5, 17.0, 12.0),
+            (boards.run(length, 1.0), 25.5, 13.0, 0.0, 1.4),
+            (_wall(rng), 25.0, 10.0, 0.5, 3.0),
+            (crowd.tier(length, 24), 6.0, 1.8, 19.0, 8.6),
+            (_wall(rng), 6.0, 0.0, 0.0, 1.8),
         ]
-        self._colours = np.array(
-            [*fans[:2], *plain, *plain, fans[2], (205, 205, 205)], dtype=np.float32
-        )
+    elif kind == "low":
+        rows = int(rng.integers(8, 22))
+        shapes = [
+            (_wall(rng), 6.0 + 0.8 * rows, 1.8 + 0.36 * rows, 0.0, float(rng.uniform(2.0, 7.0))),
+            (crowd.tier(length, rows), 6.0, 1.8, 0.8 * rows, 0.36 * rows),
+            (_wall(rng), 6.0, 0.0, 0.0, 1.8),
+        ]
+    else:
+        shapes = [
+            (_trees(length, rng), 24.0, 0.0, 3.0, float(rng.uniform(9.0, 24.0))),
+            (_verge(length, rng), 1.0, 0.0, 24.0, 0.5),
+        ]
+    if kind != "open" or rng.random() < 0.5:
+        shapes.append((boards.run(length, 1.0), 2.2, 0.75, 0.0, 0.95))
+        shapes.append((boards.run(length, 1.0), 0.0, 0.0, 0.0, 0.95))
+    return shapes
 
-    def tier(self, length_m: float, rows: int) -> Pixels:
-        """A texture with the highest row on top."""
-        seats = round(length_m / SEAT_M)
-        shape, (wide, high) = (rows, seats), SEAT_TEXELS
-        rng = self._rng
-        taken = (rng.random(shape) < self._fill) & ~self._aisles(seats)[None]
-        clothes = self._colours[rng.integers(len(self._colours), size=shape)]
-        clothes *= rng.uniform(0.55, 1.15, (*shape, 1)).astype(np.float32)
-        skin = np.array([110, 140, 185], np.float32) * rng.uniform(0.35, 1.1, (*shape, 1)).astype(
-            np.float32
-        )
-        cell = np.empty((rows, high, seats, wide, 3), dtype=np.float32)
-        cell[:] = self._seat * 0.8
-        cell[:, -1] = 38.0
-        for area, colour in ((np.s_[2:6, :, 0:4], clothes), (np.s_[0:2, :, 1:3], skin)):
-            part = cell[:, area[0], :, area[2]]
-            cell[:, area[0], :, area[2]] = np.where(
-                taken[:, None, :, None, None], colour[:, None, :, None], part
-            )
-        texture = cell.reshape(rows * high, seats * wide, 3) * self._light
-        texture = np.clip(texture + rng.normal(0, 5, texture.shape[:2])[..., None], 0, 255)
-        return np.asarray(cv2.GaussianBlur(texture.astype(np.uint8), (0, 0), 0.8))
 
-    def _aisles(self, seats: int) -> np.ndarray:
-        return np.arange(seats) % 26 < 2
+def _near_side(
+    kind: str, crowd: Crowd, boards: "_Boards", kits: MatchKits, rng: np.random.Generator
+) -> list[Plane]:
+    """The near stand's lowest rows, the backs of the boards and the benches' roofs."""
+    x, y = EDGE_M
+    length = 2 * x
+    along = np.array([length, 0.0, 0.0])
+    planes = []
+    if kind != "open":
+        rows = crowd.tier(length, 16)
+        planes.append(Plane(rows, np.array([-x, -y - 17, 8.0]), along, np.array([0, 13, -6.5])))
+        low = _wall(rng)
+        planes.append(Plane(low, np.array([-x, -y - 4, 0.0]), along, np.array([0, 0, 1.5])))
+    planes.append(
+        Plane(boards.run(length, 1.0), np.array([-x, -y, 0.0]), along, np.array([0, 0, 0.95]))
+    )
+    if kind == "open" and rng.random() < 0.5:
+        return planes
+    wide, roof = float(rng.uniform(8.0, 14.0)), _roof(kits, rng)
+    for sign in (-1, 1):
+        left = sign * rng.uniform(9.0, 14.0) + (-wide / 2)
+        span = np.array([wide, 0.0, 0.0])
+        back = np.array([left, -y + 0.2, 0.0])
+        planes.append(Plane(roof, back, span, np.array([0.0, 0.0, 2.1])))
+        planes.append(Plane(roof, back + np.array([0, 0, 2.1]), span, np.array([0.0, 1.5, 0.25])))
+    return planes
+
+
+def _hazed(plane: Plane, haze: float) -> Plane:
+    """The plane with the haze between it and the main camera."""
+    if not haze:
+        return plane
+    middle = plane.corner + plane.along / 2 + plane.up / 2
+    share = float(fog_share(np.linalg.norm(middle - HAZE_FROM), haze))
+    mixed = plane.texture * (1 - share) + np.array(FOG) * share
+    return replace(plane, texture=np.asarray(mixed, dtype=np.uint8))
+
+
+def _sky(look: Look, kind: str, rng: np.random.Generator) -> Pixels:
+    """Brighter towards the horizon; black at night, and a roof above tall stands."""
+    high = np.array(SKIES[int(rng.integers(len(SKIES)))])
+    if look.light.kind == "flood" or kind == "tall":
+        high = np.array(NIGHT)
+    down = np.linspace(0.0, 1.0, SKY_ROWS)[:, None]
+    low = np.minimum(1.15 * high + 8, 244)
+    return np.asarray(high * (1 - down) + low * down, dtype=np.uint8)
+
+
+def paint_sky(image: Pixels, matrix: Floats, sky: Pixels) -> None:
+    """Fill `image` above the horizon with the sky, below with land far away and bare ground."""
+    # the horizon at the picture's middle: where a level line straight ahead vanishes
+    ahead = matrix[:, :3] @ np.append(matrix[2, :2], 0.0)
+    rows = (np.arange(len(image)) - ahead[1] / max(ahead[2], 1e-6)) / len(image)
+    above = sky[np.clip((rows + 1.0) * (SKY_ROWS - 1), 0, SKY_ROWS - 1).astype(int)]
+    land = 0.55 * sky[-1] + 0.45 * np.array(LAND)
+    near = np.clip(rows / LAND_SHARE, 0.0, 1.0)[:, None]
+    below = land * (1 - near) + np.array(BEYOND) * near
+    image[:] = np.where(rows[:, None] < 0, above, below).astype(np.uint8)[:, None]
+
+
+def _trees(length_m: float, rng: np.random.Generator) -> Pixels:
+    """A row of trees or a hedge."""
+    shape = (60, round(6 * length_m))
+    leaves = sum(
+        cv2.resize(rng.standard_normal((shape[0] // s, shape[1] // s)) * d, shape[::-1])
+        for s, d in ((1, 12.0), (3, 14.0), (9, 9.0))
+    )
+    colour = np.array([42, 66, 50]) * rng.uniform(0.6, 1.2)
+    texture = colour + np.asarray(leaves)[..., None] * [0.5, 0.9, 0.7]
+    return np.asarray(np.clip(texture, 4, 200), dtype=np.uint8)
+
+
+def _verge(length_m: float, rng: np.random.Generator) -> Pixels:
+    shape = (80, round(4 * length_m))
+    grain = rng.standard_normal(shape)[..., None] * 6.0
+    colour = np.array([66, 112, 86]) * rng.uniform(0.6, 1.1)
+    return np.asarray(np.clip(colour + grain, 0, 255), dtype=np.uint8)
 
 
 def _wall(rng: np.random.Generator) -> Pixels:
@@ -126,26 +215,51 @@ def _wall(rng: np.random.Generator) -> Pixels:
     return np.ascontiguousarray(texture)
 
 
-def _boards(length_m: float, height_m: float, rng: np.random.Generator) -> Pixels:
-    """Advertising boards: a run of panels, each with an invented name in its colours."""
-    high = round(BOARD_TEXELS_PER_M * height_m)
-    texture = np.zeros((high, round(BOARD_TEXELS_PER_M * length_m), 3), dtype=np.uint8)
-    at = 0
-    while at < texture.shape[1]:
-        wide = round(BOARD_TEXELS_PER_M * rng.uniform(6.0, 12.0))
-        _panel(texture[:, at : at + wide], str(rng.choice(BOARD_WORDS)), rng)
-        at += wide
+def _roof(kits: MatchKits, rng: np.random.Generator) -> Pixels:
+    """A bench's shell of panels, in the home colour or plain."""
+    pools = [bgr(kits.home.shirt), (200, 200, 200), (60, 56, 54), (40, 36, 120)]
+    texture = np.empty((24, 120, 3), dtype=np.uint8)
+    texture[:] = np.array(pools[int(rng.integers(len(pools)))]) * 0.8
+    texture[:, ::15] = (texture[:, ::15] * 0.6).astype(np.uint8)
+    texture[-3:] = 225
     return texture
 
 
-def _panel(panel: Pixels, word: str, rng: np.random.Generator) -> None:
-    dark, light = rng.integers(0, 110, 3), rng.integers(190, 256, 3)
-    back, front = (dark, light) if rng.random() < 0.7 else (light, dark)
+class _Boards:
+    """Advertising boards: invented names in their colours, in some stadiums the same all round."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._led = bool(rng.random() < LED_SHARE)
+        self._brands = [self._brand() for _ in range(3 if self._led else 14)]
+
+    def _brand(self) -> tuple[str, np.ndarray, np.ndarray]:
+        rng = self._rng
+        dark, light = rng.integers(0, 120, 3), rng.integers(185, 256, 3)
+        back, front = (dark, light) if rng.random() < 0.7 else (light, dark)
+        return str(rng.choice(BOARD_WORDS)), back, front
+
+    def run(self, length_m: float, height_m: float) -> Pixels:
+        """A texture of panels along `length_m` metres."""
+        high = round(BOARD_TEXELS_PER_M * height_m)
+        texture = np.zeros((high, round(BOARD_TEXELS_PER_M * length_m), 3), dtype=np.uint8)
+        at, turn = 0, int(self._rng.integers(len(self._brands)))
+        while at < texture.shape[1]:
+            metres = 8.0 if self._led else self._rng.uniform(5.0, 14.0)
+            wide = round(BOARD_TEXELS_PER_M * metres)
+            number = turn if self._led else int(self._rng.integers(len(self._brands)))
+            _panel(texture[:, at : at + wide], *self._brands[number % len(self._brands)])
+            at, turn = at + wide, turn + int(self._rng.random() < 0.3)
+        return texture
+
+
+def _panel(panel: Pixels, word: str, back: np.ndarray, front: np.ndarray) -> None:
     panel[:] = back
+    scale = 0.62
+    (wide, high), _ = cv2.getTextSize(word, cv2.FONT_HERSHEY_DUPLEX, scale, 1)
+    at = (max((panel.shape[1] - wide) // 2, 2), (panel.shape[0] + high) // 2)
     colour = tuple(int(c) for c in front)
-    cv2.putText(
-        panel, word, (6, panel.shape[0] - 5), cv2.FONT_HERSHEY_DUPLEX, 0.5, colour, 1, cv2.LINE_AA
-    )
+    cv2.putText(panel, word, at, cv2.FONT_HERSHEY_DUPLEX, scale, colour, 1, cv2.LINE_AA)
 
 
 def paint_plane(image: Pixels, matrix: Floats, plane: Plane) -> None:

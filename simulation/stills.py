@@ -16,6 +16,7 @@ from domain.pitch import Pitch
 from simulation.arrays import Floats, Pixels
 from simulation.match import SimulatedMatch
 from simulation.rendering import FrameRenderer
+from simulation.variety import draw_look
 from simulation.video import through_encoder
 
 CLASS_NAMES = ("ball", "goalkeeper", "player", "referee")
@@ -98,10 +99,10 @@ def _compressed(
 ) -> list[Pixels]:
     """The chosen frames after the video's encoder, each at the end of a burst."""
     renderer, options = FrameRenderer(match), match.options
-    size, images = (options.width, options.height), []
+    size, crf, images = (options.width, options.height), draw_look(options).lens.crf, []
     for done, frame in enumerate(chosen, start=1):
         burst = (renderer.frame(frame - BURST + 1 + step) for step in range(BURST))
-        images.append(through_encoder(burst, options.rate, size)[-1])
+        images.append(through_encoder(burst, options.rate, size, crf)[-1])
         if progress is not None:
             progress(done, len(chosen))
     return images

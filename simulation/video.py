@@ -13,11 +13,10 @@ import numpy as np
 from domain.errors import ResourceError
 from simulation.arrays import Pixels
 
-# A few Mbit/s at 720p, as streams and press feeds have. One thread, and no macroblock tree, so
+# One thread, and no macroblock tree, so
 # that bytes repeat: x264's assembly for that tree gives varying files at widths such as 480.
 ENCODER = {
     "preset": "veryfast",
-    "crf": "23",
     "threads": "1",
     "profile": "high",
     "x264-params": "mbtree=0",
@@ -31,9 +30,12 @@ def write_video(
     count: int,
     rate: Fraction,
     size: tuple[int, int],
+    crf: int,
     progress: Callable[[int, int], None] | None,
 ) -> Path:
     """Encode `frames` (height, width, 3; blue, green, red) to `path`, complete or not at all.
+
+    `crf` is x264's constant rate factor; 23 gives a few Mbit/s at 720p, as press feeds have.
 
     Raises:
         ResourceError: the file cannot be written.
@@ -41,7 +43,7 @@ def write_video(
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         with av.open(str(unfinished), "w", format="mp4") as container:
-            _encode(container, frames, count, rate, size, progress)
+            _encode(container, frames, count, rate, size, crf, progress)
         unfinished.replace(path)
     except (OSError, av.error.FFmpegError) as error:
         raise ResourceError(f"cannot write the video {path}: {error}") from error
@@ -51,12 +53,12 @@ def write_video(
 
 
 def through_encoder(
-    frames: Iterable[Pixels], rate: Fraction, size: tuple[int, int]
+    frames: Iterable[Pixels], rate: Fraction, size: tuple[int, int], crf: int
 ) -> list[Pixels]:
     """The frames as they come back from the video that `write_video` would write."""
     video = BytesIO()
     with av.open(video, "w", format="mp4") as container:
-        _encode(container, frames, 0, rate, size, None)
+        _encode(container, frames, 0, rate, size, crf, None)
     video.seek(0)
     with av.open(video) as container:
         shown = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
@@ -69,9 +71,10 @@ def _encode(
     count: int,
     rate: Fraction,
     size: tuple[int, int],
+    crf: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    stream = container.add_stream("libx264", rate=rate, options=ENCODER)
+    stream = container.add_stream("libx264", rate=rate, options={**ENCODER, "crf": str(crf)})
     stream.width, stream.height = size
     stream.pix_fmt = "yuv420p"
     stream.codec_context.gop_size = max(round(KEYFRAME_S * rate), 1)

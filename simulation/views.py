@@ -11,11 +11,11 @@ from simulation.figures import (
     BIAS_M,
     END,
     FIRST,
-    RADIUS_M,
     SECOND,
     START,
     Pose,
     joints,
+    radii_m,
 )
 from simulation.motion import Motion
 from simulation.people import Person
@@ -69,6 +69,10 @@ class Viewer:
         self._motion, self._camera = motion, camera
         self._speed = motion.speed_mps
         self._height_m = np.array([person.height_m for person in people])
+        self._radius_m = radii_m(
+            np.array([person.girth for person in people]),
+            np.array([person.hair_volume for person in people]),
+        )
 
     def view(self, frame: int) -> FrameView:
         """What the camera sees at `frame`."""
@@ -81,9 +85,9 @@ class Viewer:
         rods, depths = eye.pixels(ends)
         part_depth = depths.mean(axis=2)
         safe = np.maximum(part_depth, NEAR_M)
-        radius = eye.focal_px * RADIUS_M / safe
+        radius = eye.focal_px * self._radius_m / safe
         depth = part_depth.mean(axis=1)
-        boxes = _boxes(rods, radius)
+        boxes = figure_boxes(rods, radius)
         ball, tail, ball_radius, ball_depth = self._ball(frame, eye)
         visible = self._visible_shares(rods, radius, depth, boxes)
         seen = self._ball_seen(ball, ball_depth, rods, radius, depth)
@@ -134,7 +138,7 @@ class Viewer:
         return not bool(_covers(rods[nearer], radius[nearer], ball[None]).any())
 
 
-def _boxes(rods: Floats, radius: Floats) -> Floats:
+def figure_boxes(rods: Floats, radius: Floats) -> Floats:
     """Boxes (n, 4) around all rods, x1 y1 x2 y2."""
     low = (rods.min(axis=2) - radius[..., None]).min(axis=1)
     high = (rods.max(axis=2) + radius[..., None]).max(axis=1)
