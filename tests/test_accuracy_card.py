@@ -309,6 +309,8 @@ def _answers(folder: Path, answered: Path | None = None) -> Answers:
         calibrate=lambda _: None,
         events=lambda *_: pa.table({}),
         render=lambda _: folder / "truth",
+        play=lambda _: folder / "truth",
+        conditions=lambda _: "rain",
         analyse=lambda _: answered or folder,
         frames=lambda _, numbers: dict.fromkeys(numbers, black),
         scratch=folder / "scratch",
@@ -351,6 +353,7 @@ def test_a_simulated_match_becomes_a_section(simulated_answer: Path) -> None:
         "simulated-matches.png", "simulated-worst-1.jpg",
     ]  # fmt: skip
     assert section.pictures[1].caption.startswith(f"small, frame {GONE}: 2 of")
+    assert section.tables[0].rows[0][-1] == "rain"
     again = simulated.section(answers, [CASE])
     assert [p.data for p in again.pictures] == [p.data for p in section.pictures]
 

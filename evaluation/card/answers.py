@@ -38,6 +38,8 @@ class Answers:
         detect, calibrate: for one image (height, width, 3) BGR.
         events: for real tracking.
         render: a folder with a simulated match's truth tables, truth.json and match.mp4.
+        play: the same without the video.
+        conditions: what the seed draws for a match: light, weather, graphics, in words.
         analyse: a folder with the tables of an analysed video.
         frames: the images of a video by frame number, counted from 0 in order of presentation.
         scratch: a folder outside the repository for what takes long to make again.
@@ -48,6 +50,8 @@ class Answers:
     calibrate: Calibrate
     events: Analyse
     render: Callable[[SimulatedCase], Path]
+    play: Callable[[SimulatedCase], Path]
+    conditions: Callable[[SimulatedCase], str]
     analyse: Callable[[Path], Path]
     frames: Callable[[Path, Sequence[int]], Mapping[int, Image]]
     scratch: Path

@@ -32,6 +32,7 @@ def write_card(card: Card, out: Path, private: Path) -> list[Path]:
     for picture in _pictures(card):
         folder = private if picture.private else out / IMAGES
         files[folder / picture.name] = picture.data
+    files[private / PAGE] = _private_page(card).encode()
     _write(files)
     _forget_others(out / IMAGES, {path.name for path in files})
     return list(files)
@@ -147,6 +148,15 @@ def _how(card: Card) -> Iterator[str]:
     ]
     yield from _rows(["section", "time"], [*rows, ["together", f"{card.wall_s:.0f} s"]])
     yield f"On {card.machine}."
+
+
+def _private_page(card: Card) -> str:
+    """What the pictures of real footage show, for whoever ran the card."""
+    lines = ["# Worst cases on real footage", "", "Not to be committed or passed on.", ""]
+    for picture in _pictures(card):
+        if picture.private:
+            lines += [f"![{picture.caption}]({picture.name})", "", f"*{picture.caption}*", ""]
+    return "\n".join(lines)
 
 
 def _pictures(card: Card) -> Iterator[Picture]:

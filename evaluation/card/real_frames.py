@@ -51,7 +51,7 @@ def section(data: Path, answers: Answers, *, every: int = 1) -> Section:
 
     Args:
         data: the folder of real material.
-        every: take each so-manieth frame by name, for a quick look.
+        every: 3 takes the first of every three frames by name, for a quick look.
     """
     boxes = ImageSet(data / "players/images", data / "players/labels", HELD_OUT).every(every)
     points = ImageSet(data / "pitch/images", data / "pitch/labels", HELD_OUT).every(every)

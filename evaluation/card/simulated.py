@@ -57,22 +57,23 @@ def section(answers: Answers, cases: Sequence[SimulatedCase] = CASES) -> Section
         "Simulated matches",
         _TAKEN,
         measures=over_all(NAME, PICKS, scores),
-        tables=[_conditions(cases), by_match("By match", in_units, scores)],
+        tables=[_conditions(cases, answers), by_match("By match", in_units, scores)],
         pictures=[_overview(scores), *_worst(moments, answers)],
         scores=scores,
     )
 
 
-def _conditions(cases: Sequence[SimulatedCase]) -> Table:
-    header = ("match", "seed", "seconds", "camera", "size", "frames a second", "cuts and replays")
+def _conditions(cases: Sequence[SimulatedCase], answers: Answers) -> Table:
+    header = ("match", "seed", "seconds", "camera", "size", "frames a second", "conditions")
     rows = [
         (
             case.name, str(case.seed), f"{case.seconds:g}", case.camera.replace("_", " "),
-            f"{case.width}x{case.height}", f"{case.fps:g}", "yes" if case.broadcast else "no",
+            f"{case.width}x{case.height}", f"{case.fps:g}",
+            answers.conditions(case) + (", cuts and replays" if case.broadcast else ""),
         )
         for case in cases
     ]  # fmt: skip
-    return Table("The matches (formations, kits and looks are drawn by the seed)", header, rows)
+    return Table("The matches: light, weather, kits and formations are the seed's", header, rows)
 
 
 def _overview(scores: Mapping[str, Scores]) -> Picture:

@@ -17,6 +17,7 @@ from evaluation.detection import Detections
 
 if TYPE_CHECKING:
     from infrastructure.single_frame import SingleFrameAnalysis
+    from simulation import SimulationOptions
 
 _ROOT = Path(__file__).resolve().parents[3]
 _SIMULATOR = ("simulation", "domain")
@@ -36,6 +37,8 @@ def product(settings: Sequence[str], scratch: Path) -> Answers:
         calibrate=remembered.calibrate,
         events=lambda *given: events_in_tracking(values, *given),
         render=rooms.rendered,
+        play=rooms.played,
+        conditions=conditions,
         analyse=rooms.analysed,
         frames=images_of,
         scratch=scratch,
@@ -83,6 +86,34 @@ def images_of(video: Path, numbers: Sequence[int]) -> Mapping[int, Image]:
     return found
 
 
+def conditions(case: SimulatedCase) -> str:
+    """What the seed of a case draws: light, weather, grass and graphics, in words."""
+    from simulation.variety import draw_look
+
+    look = draw_look(simulation_options(case))
+    told = (
+        ("a stand's shadow", look.light.shade),
+        ("rain", look.rain),
+        ("haze", look.haze),
+        ("wet grass", look.grass.wet),
+        ("frost", look.grass.frost),
+        ("graphics", look.graphics != "none"),
+    )
+    light = {"flood": "floodlight"}.get(look.light.kind, look.light.kind)
+    return ", ".join([light, *(word for word, amount in told if amount)])
+
+
+def simulation_options(case: SimulatedCase) -> "SimulationOptions":
+    """A case as the simulator wants it.
+
+    Raises:
+        InputError: the simulator cannot do that.
+    """
+    from simulation import SimulationOptions
+
+    return SimulationOptions(**{k: v for k, v in asdict(case).items() if k != "name"})
+
+
 class _Rooms:
     """Folders of rendered and of analysed matches, each made once for what it is made from."""
 
@@ -96,14 +127,22 @@ class _Rooms:
 
     def rendered(self, case: SimulatedCase) -> Path:
         """A folder with the truth tables and match.mp4 of a case."""
-        from api.commands.simulate import Ticker
-        from simulation import SimulationOptions, simulate, write
+        return self._simulated(case, video=True)
 
-        given = {name: value for name, value in asdict(case).items() if name != "name"}
-        chosen = SimulationOptions(**given)
-        folder = self._scratch / "matches" / _digest(asdict(chosen), code_digest(_SIMULATOR))
-        ticker = Ticker(f"rendering {case.name}")
-        return self._made(folder, lambda: write(simulate(chosen), folder, progress=ticker))
+    def played(self, case: SimulatedCase) -> Path:
+        """A folder with the truth tables of a case."""
+        return self._simulated(case, video=False)
+
+    def _simulated(self, case: SimulatedCase, *, video: bool) -> Path:
+        from api.commands.simulate import Ticker
+        from simulation import simulate, write
+
+        chosen = simulation_options(case)
+        made_from = _digest(asdict(chosen), video, code_digest(_SIMULATOR))
+        folder, ticker = self._scratch / "matches" / made_from, Ticker(f"rendering {case.name}")
+        return self._made(
+            folder, lambda: write(simulate(chosen), folder, video=video, progress=ticker)
+        )
 
     def analysed(self, video: Path) -> Path:
         """The folder of tables of an analysed video."""
