@@ -28,6 +28,11 @@ class Eye:
     focal_px: float
     k1: float
 
+    @property
+    def place(self) -> Floats:
+        """Where the camera is (3), in metres."""
+        return np.asarray(-np.linalg.solve(self.matrix[:, :3], self.matrix[:, 3]))
+
     def pixels(self, points: Floats) -> tuple[Floats, Floats]:
         """Pixels (..., 2) and depths (...) in metres of points (..., 3); only depths above 0 count.
 

@@ -38,8 +38,9 @@ class Part:
 
 
 PARTS = (
-    Part(L_HIP, L_KNEE, 0.073, "thigh"),
-    Part(R_HIP, R_KNEE, 0.073, "thigh"),
+    # bare only below the shorts: a thigh that swings forward is nearer than they are
+    Part(L_HIP, L_KNEE, 0.073, "thigh", 0.5),
+    Part(R_HIP, R_KNEE, 0.073, "thigh", 0.5),
     Part(L_KNEE, L_ANKLE, 0.056, "socks"),
     Part(R_KNEE, R_ANKLE, 0.056, "socks"),
     Part(L_ANKLE, L_TOE, 0.046, "boots"),
@@ -51,8 +52,8 @@ PARTS = (
     Part(R_ELBOW, R_HAND, 0.040, "forearm"),
     Part(L_ELBOW, L_HAND, 0.046, "hands", 0.82, 1.0, 0.01),
     Part(R_ELBOW, R_HAND, 0.046, "hands", 0.82, 1.0, 0.01),
-    Part(L_SHOULDER, L_ELBOW, 0.052, "skin"),
-    Part(R_SHOULDER, R_ELBOW, 0.052, "skin"),
+    Part(L_SHOULDER, L_ELBOW, 0.052, "forearm", 0.6),
+    Part(R_SHOULDER, R_ELBOW, 0.052, "forearm", 0.6),
     Part(L_SHOULDER, L_ELBOW, 0.068, "sleeve", 0.0, 0.7, 0.01),
     Part(R_SHOULDER, R_ELBOW, 0.068, "sleeve", 0.0, 0.7, 0.01),
     Part(PELVIS, CHEST, 0.135, "shirt", 0.0, 0.9),

@@ -9,6 +9,7 @@ import numpy as np
 from simulation.arrays import Floats, Pixels
 from simulation.bystanders import SeenBystanders
 from simulation.camera import NEAR_M, Eye
+from simulation.faces import paint_face
 from simulation.figures import L_HIP, L_SHOULDER, PARTS, R_HIP, R_SHOULDER
 from simulation.goals import goal_depth, paint_ball, paint_goal
 from simulation.kits import Kit, bgr
@@ -119,6 +120,7 @@ class Painter:
         _dress(patch, person, figures, index, self._look.cloth_fade)
         self._limbs(patch, person, figures, index, order[torso:])
         body = figures.joints[index]
+        paint_face(patch, person, body, figures.eye)
         air = self._air(figures.depth[index], body[:, :2].mean(axis=0), smear)
         patch.blend(image, air, self._folds[index % FOLD_TILES])
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from simulation.arrays import Floats, Pixels
 
-MAX_ENLARGEMENT = 6
+LEAST_ENLARGEMENT, MAX_ENLARGEMENT = 2, 6
 LONGEST_SMEAR_PX = 24.0
 Colour = tuple[float, float, float, float]
 
@@ -56,7 +56,7 @@ class Patch:
         if x2 <= x1 or y2 <= y1:
             return None
         tall = max(box[3] - box[1], box[2] - box[0], 1.0)
-        factor = int(np.clip(target_px / tall, 1, MAX_ENLARGEMENT))
+        factor = int(np.clip(target_px / tall, LEAST_ENLARGEMENT, MAX_ENLARGEMENT))
         return cls((x1, y1), (x2 - x1, y2 - y1), factor)
 
     def _fixed(self, points: Floats) -> np.ndarray:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from domain.pitch import Pitch
-from simulation.arrays import Floats, Pixels
+from simulation.arrays import Pixels
 from simulation.bending import Bending
 from simulation.bystanders import Bystanders
 from simulation.camera import Eye
@@ -86,7 +86,7 @@ class FrameRenderer:
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma))
         image = self._lens.smeared(image, self._shutter.turn(shot, row))
         self._painter.paint(image, view, self._shutter.smear(shot, row), others)
-        self._near_side(image, view.matrix)
+        self._near_side(image, view.eye)
         return image
 
     def _crowd_block(self) -> Plane:
@@ -96,12 +96,11 @@ class FrameRenderer:
             self._spectators = draw_spectators(self._match.kits, stream)
         return self._spectators
 
-    def _near_side(self, image: Pixels, matrix: Floats) -> None:
+    def _near_side(self, image: Pixels, eye: Eye) -> None:
         """Benches and the near stand's rows, before everybody when seen from the main stand."""
-        place = -np.linalg.solve(matrix[:, :3], matrix[:, 3])
-        if place[2] > HIGH_M and place[1] < OUTSIDE_M:
+        if eye.place[2] > HIGH_M and eye.place[1] < OUTSIDE_M:
             for plane in self._stadium.before:
-                paint_plane(image, matrix, plane)
+                paint_plane(image, eye.matrix, plane)
 
     def _dissolved(self, image: Pixels, change: Transition, index: int) -> Pixels:
         """The two shots on top of each other."""

@@ -52,11 +52,6 @@ class FrameView:
     ball_depth: float
     ball_visible: bool
 
-    @property
-    def matrix(self) -> Floats:
-        """The projection (3, 4) of a lens that bends nothing."""
-        return self.eye.matrix
-
     def clipped(self, width: int, height: int) -> Floats:
         """Boxes (25, 4) cut off at the picture's edges."""
         return np.asarray(np.clip(self.boxes, 0.0, [width, height, width, height]))

@@ -16,8 +16,11 @@ from simulation.bending import Bending
 from simulation.camera import Eye, project
 from simulation.close_cameras import crowd_shot
 from simulation.direction import direct
+from simulation.faces import paint_face
+from simulation.figures import Pose, joints
 from simulation.operators import camera_path
 from simulation.options import CAMERAS
+from simulation.patches import Patch
 from simulation.rendering import FrameRenderer
 from simulation.spectators import draw_spectators
 from simulation.transitions import WipeLook, covered
@@ -27,6 +30,8 @@ SHORT = SimulationOptions(seed=950_004, seconds=6.0, width=480, height=270, broa
 # a focal length of 1000 px, x to the right, y down, z away from the lens
 STRAIGHT_AHEAD = np.array([[1000.0, 0, 960, 0], [0, 1000.0, 540, 0], [0, 0, 1.0, 0]])
 CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))
+# the same at eye height, 1.5 m above the centre spot, looking along +y
+HUMAN_HEIGHT_AHEAD = np.array([[1000.0, 640, 0, 0], [0, 360, -1000.0, 1500.0], [0, 1.0, 0, 0]])
 PLAIN: dict[str, Any] = {"broadcast": False}
 
 
@@ -271,3 +276,21 @@ def test_a_close_shot_of_the_crowd_shows_spectators_alone(broadcast: SimulatedMa
         assert pixels[[0, 3], 0].max() < 0 < 480 < pixels[[1, 2], 0].min()
         assert pixels[2:, 1].max() < 0 < 270 < pixels[:2, 1].min()
     assert block.texture.std() > 30.0  # people, not a wall
+
+
+def test_a_face_is_seen_from_the_front_alone(broadcast: SimulatedMatch) -> None:
+    """At 4 m a metre is 250 px: two brows of 7 x 2.5 px, a mouth of 11 x 3, eyes, a nose."""
+    still = np.zeros(1)
+    eye = Eye(1280, 720, HUMAN_HEIGHT_AHEAD, 1000.0, 0.0)
+    drawn = []
+    for heading in (-np.pi / 2, np.pi / 2):  # the camera looks along +y
+        pose = Pose(np.array([[0.0, 4.0]]), np.array([heading]), still, still, still, still,
+                    np.zeros(1, dtype=np.int64), np.array([1.8]))  # fmt: skip
+        image = np.zeros((720, 1280, 3), dtype=np.uint8)
+        patch = Patch.over(image, np.array([0.0, 0.0, 1280.0, 720.0]), 720)
+        assert patch is not None
+        paint_face(patch, broadcast.people[3], joints(pose)[0], eye)
+        patch.blend(image)
+        drawn.append(int(image.any(axis=2).sum()))
+    assert drawn[0] > 100
+    assert drawn[1] == 0
