@@ -17,6 +17,8 @@ from domain.pitch import PITCH_POINT_COUNT
 
 SCHEMA_VERSION = 1
 APPEARANCE_SIZE = 64
+GLANCE_WIDTH, GLANCE_HEIGHT = 12, 7
+GLANCE_SIZE = GLANCE_WIDTH * GLANCE_HEIGHT * 3
 
 
 VIEWS = ("wide", "close", "other")
@@ -110,6 +112,21 @@ _INTERNAL: dict[str, list[pa.Field]] = {
         _field("cut", _bool),
         _choice("view", VIEWS),
         _field("grass_share", _f32, 0, 1),
+        # mean difference of colour, 0..255, that the camera's motion leaves between this picture
+        # and the one before; null where that one is not known
+        _nullable("change", _f32, 0, 255),
+        # the picture made GLANCE_WIDTH x GLANCE_HEIGHT small, BGR, row by row
+        _field("glance", pa.list_(pa.uint8(), GLANCE_SIZE)),
+    ],
+    # pitch_calibration: a row for each shot but the first, at its first frame; from start_frame to
+    # end_frame, not included, pictures of both shots, or of neither, were mixed (a dissolve, a
+    # wipe); glances are up to GLANCES of those pictures, and none at a hard cut
+    "shot_changes": [
+        _FRAME,
+        _field("shot", _i32, 1),
+        _field("start_frame", _i64, 0),
+        _field("end_frame", _i64, 0),
+        _field("glances", pa.list_(pa.uint8())),
     ],
     # player_tracking: what the detector saw of a track, a row an observed box
     "track_evidence": [
@@ -157,6 +174,22 @@ _INTERNAL: dict[str, list[pa.Field]] = {
         _choice("home_attacks", SIDES, nullable=True),
         _choice("source", ("configuration", "files", "data", "found")),
         _choice("direction_source", ("configuration", "data", "positions"), nullable=True),
+    ],
+    # team_classification: a row a stretch of one shot in one view, in order. `measured` is False
+    # where nothing counts in events, formations and metrics: close-ups, replays and the like.
+    # `replay_confidence` is that of being one, `evidence` what told it, `tracks` are those of it
+    "shots": [
+        _field("shot", _i32, 0),
+        _field("start_frame", _i64, 0),
+        _field("end_frame", _i64, 0),
+        _field("start_s", _f64),
+        _field("end_s", _f64),
+        _choice("view", VIEWS),
+        _field("replay", _bool),
+        _field("replay_confidence", _f32, 0, 1),
+        _field("evidence", _str),
+        _field("measured", _bool),
+        _field("tracks", pa.list_(_i64)),
     ],
     # formation_analysis: a row a track and second, the mean of its positions
     "track_positions": [

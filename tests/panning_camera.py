@@ -119,6 +119,8 @@ def observation_tables(
         "cut": [row in cuts for row in seen],
         "view": ["wide"] * len(seen),
         "grass_share": [0.7] * len(seen),
+        "change": [None] * len(seen),
+        "glance": np.full((len(seen), tables.GLANCE_SIZE), 90, np.uint8),
     }
     frames = {
         "frame": np.arange(count),

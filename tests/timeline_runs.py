@@ -35,12 +35,11 @@ def run(
 ) -> dict[str, pa.Table]:
     """All tables that the stage leaves, those of its END cell included.
 
-    `tables` are the required ones and whatever the END cell reads. With `rng` the required ones
+    `tables` are those that its cells read and whatever the END cell reads. With `rng` the former
     come in pieces cut at random rows, even in the middle of a frame, each table at its own.
     """
-    pieces = {
-        name: _pieces(tables[name], rng, cuts if rng is not None else 0) for name in stage.requires
-    }
+    read = [*stage.requires, *(name for name in stage.optional if name in tables)]
+    pieces = {name: _pieces(tables[name], rng, cuts if rng is not None else 0) for name in read}
     carried = timeline.begin(stage)
     made: dict[str, list[pa.Table]] = {}
     for number in range(cuts + 1):

@@ -36,8 +36,11 @@ BEGIN_OUTSIDE = 4.0
 
 def read(rows: Rows, options: BallTrackingOptions, facts: MatchFacts) -> Frames:
     """The frames of `rows` with their candidates; what is decided later is left open."""
-    frames = _frames(rows)
+    frames, wide = _frames(rows)
     detections = rows["detections"]
+    # in a close-up a ball has no place on the pitch, and heads and boots look like one
+    at = np.searchsorted(frames.frame, detections["frame"].to_numpy())
+    detections = detections.filter(pa.array(wide[at]))
     is_ball = pc.equal(detections["role"], "ball")
     persons, person_row = _boxes(detections.filter(pc.invert(is_ball)), frames)
     balls = detections.filter(is_ball).combine_chunks()
@@ -74,7 +77,8 @@ def _size_cost(radius_m: FloatArray) -> FloatArray:
     return np.minimum(SIZE_COST * excess, MAX_SIZE_COST)
 
 
-def _frames(rows: Rows) -> Frames:
+def _frames(rows: Rows) -> tuple[Frames, NDArray[np.bool_]]:
+    """The frames, and which of them (n,) are wide."""
     table = rows["frames"]
     number = table["frame"].to_numpy()
     count = len(number)
@@ -84,7 +88,9 @@ def _frames(rows: Rows) -> Frames:
         row = np.searchsorted(number, calibration["frame"].to_numpy())
         camera[row] = ground.camera_rows(calibration)
         error_m[row] = calibration["error_m"].to_numpy()
-    return Frames(
+    wide = pc.equal(table["view"], "wide").to_numpy()
+    camera[~wide] = np.nan
+    frames = Frames(
         frame=number,
         time_s=table["time_s"].to_numpy(),
         shot=table["shot"].to_numpy().astype(np.int64),
@@ -104,6 +110,7 @@ def _frames(rows: Rows) -> Frames:
         zoom=np.ones(count),
         confidence=np.zeros(count),
     )
+    return frames, np.asarray(wide, bool)
 
 
 def _boxes(table: pa.Table, frames: Frames) -> tuple[FloatArray, NDArray[np.int64]]:

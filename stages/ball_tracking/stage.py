@@ -33,11 +33,12 @@ class BallTrackingStage(TimelineStage[BallTrackingOptions, BallTrackingState]):
     Each frame is decided a second later, between several open hypotheses, then smoothed by a
     Kalman filter (or estimated by particles). Places on the pitch assume a ball on the ground;
     `sigma_m` grows where its speed or its place says that it flies. Heights are not measured: z is
-    null. Gaps longer than `max_missing_frames` are absent.
+    null. Gaps longer than `max_missing_frames` are absent, as is the ball in a view that is not
+    wide.
     """
 
     name = "ball_tracking"
-    version = 1
+    version = 2
     requires = ("frames", "detections")
     optional = ("calibration",)
     produces = ("ball",)

@@ -1,7 +1,7 @@
 """The ball's course over the whole match, and where it leaves the pitch."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,17 +10,23 @@ from numpy.typing import NDArray
 from domain.periods import Period
 from domain.pitch import Pitch
 from stages.event_detection.possession import Place
+from stages.shots import NO_GAPS, Gaps
 
 Array = NDArray[np.float64]
 OUT_MARGIN_M = 0.2
 OUT_FOR_S = 0.2
 # a ball laid on the line for a throw-in, or carried there, is not in play yet
 BACK_IN_M = 1.0
+# of a close-up or a replay: what happens in it may be anything
+MAX_LOST_S = 0.5
 
 
 @dataclass(frozen=True)
 class Course:
-    """Arrays (n,) with a value a frame; x, y, z and sigma_m are NaN where unknown."""
+    """Arrays (n,) with a value a frame; x, y, z and sigma_m are NaN where unknown.
+
+    `gaps` is the time in which nothing could be measured.
+    """
 
     frame: NDArray[np.int64]
     time_s: Array
@@ -28,18 +34,21 @@ class Course:
     y: Array
     z: Array
     sigma_m: Array
+    gaps: Gaps = NO_GAPS
 
     @classmethod
-    def read(cls, parts: Iterable[pa.Table]) -> "Course":
+    def read(cls, parts: Iterable[pa.Table], gaps: Gaps = NO_GAPS) -> "Course":
         """The course in the table `ball`, part by part, so that only these columns stay."""
         kept = [_numbers(part) for part in parts]
         values = np.vstack([np.empty((0, 6)), *kept])
-        return cls(values[:, 0].astype(np.int64), *values[:, 1:].T)
+        frame, (time_s, x, y, z, sigma_m) = values[:, 0].astype(np.int64), values[:, 1:].T
+        return cls(frame, time_s, x, y, z, sigma_m, gaps)
 
     def during(self, period: Period) -> "Course":
         """The rows of one period."""
         rows = period.holds(self.time_s)
-        return Course(*(getattr(self, each.name)[rows] for each in fields(self)))
+        names = [each.name for each in fields(self) if each.name != "gaps"]
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def place(self, row: int) -> Place:
         return Place(
@@ -55,6 +64,10 @@ class Course:
         """The share of frames between two moments in which the ball's place is known."""
         known = np.isfinite(self.x[self.between(start_s, end_s)])
         return float(known.mean()) if len(known) else 1.0
+
+    def is_broken(self, start_s: float, end_s: float) -> bool:
+        """Whether what happened between two moments could mostly not be seen for a while."""
+        return self.gaps.lost_s(start_s, end_s) > MAX_LOST_S
 
     def after(self, start: Place, delay_s: float) -> Place | None:
         """Where the ball was `delay_s` after a place, or up to as much later."""
@@ -83,7 +96,8 @@ def crossings(course: Course, pitch: Pitch) -> list[Crossing]:
     """Each time the ball goes out and stays out for `OUT_FOR_S`.
 
     Out is beyond a line by the ball's uncertainty and `OUT_MARGIN_M`; the ball is in again
-    when it is `BACK_IN_M` inside the lines. In between it is what it was before.
+    when it is `BACK_IN_M` inside the lines. In between it is what it was before. A ball that went
+    out while nothing could be measured is not told: nobody knows where.
     """
     known = np.flatnonzero(np.isfinite(course.x) & np.isfinite(course.y))
     beyond_x = np.abs(course.x[known]) - pitch.half_length_m
@@ -96,7 +110,8 @@ def crossings(course: Course, pitch: Pitch) -> list[Crossing]:
     found = []
     for start, end in zip(starts, ends, strict=True):
         lasted = course.time_s[known[end]] - course.time_s[known[start]]
-        if start and lasted >= OUT_FOR_S:
+        unseen = start and course.is_broken(*course.time_s[known[[start - 1, start]]])
+        if start and lasted >= OUT_FOR_S and not unseen:
             found.append(_crossing(course, int(known[start - 1]), int(known[start]), pitch))
     return found
 

@@ -113,6 +113,8 @@ class Rules:
             end = out.place.time_s if out else until
             if end - spell.last.time_s > MAX_FLIGHT_S:
                 continue
+            if self.course.is_broken(spell.last.time_s, end):
+                continue
             sure = (
                 spell.confidence
                 if out or not following

@@ -16,6 +16,7 @@ from stages.event_detection import contact
 from stages.event_detection.course import Course, crossings
 from stages.event_detection.possession import Names, spells
 from stages.event_detection.rules import Event, Rules
+from stages.shots import Gaps
 
 
 class EventDetectionState(msgspec.Struct):
@@ -29,14 +30,15 @@ class EventDetectionStage(TimelineStage[EventDetectionOptions, EventDetectionSta
     """Touches as the match goes on; possession, passes, shots and outs from the whole of it.
 
     Frames without a calibrated ball or player give no touch, so a match that was never
-    calibrated has no events.
+    calibrated has no events. Replays are left out, and nothing is said of a ball that was kicked
+    before a close-up or a replay and met after it.
     """
 
     name: ClassVar[str] = "event_detection"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     requires: ClassVar[tuple[str, ...]] = ("tracks", "ball")
     concludes_with: ClassVar[tuple[str, ...]] = ("identities", "touches", "ball")
-    optional_at_end: ClassVar[tuple[str, ...]] = ("periods",)
+    optional_at_end: ClassVar[tuple[str, ...]] = ("periods", "shots")
     knows_at_end: ClassVar[tuple[str, ...]] = ("periods",)
     produces: ClassVar[tuple[str, ...]] = ("touches", "match_events")
     state_type: ClassVar[type[msgspec.Struct]] = EventDetectionState
@@ -57,12 +59,14 @@ class EventDetectionStage(TimelineStage[EventDetectionOptions, EventDetectionSta
         return StageResult({"touches": found}, after, watermark)
 
     def conclude(self, match: WholeMatch, state: EventDetectionState) -> StageResult:  # noqa: ARG002
-        touches = match.table("touches")
+        gaps = Gaps.read(match)
+        touches = gaps.without_replays(match.table("touches"))
         if match.has("identities"):
             names = Names.read(match.table("identities"))
         else:
             names = Names.of_tracks(touches)
-        course = Course.read(match.parts("ball"))
+        ball = (gaps.blanked(part, "x", "y", "z", "sigma_m") for part in match.parts("ball"))
+        course = Course.read(ball, gaps)
         found = [
             event
             for period in match_time.stretches(match_time.read(match, self.facts))

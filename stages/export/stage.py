@@ -9,10 +9,11 @@ from domain.configuration import ExportOptions
 from domain.tables import PUBLIC_TABLES
 from stages import periods as match_time
 from stages.export import annotated_video, common_data_format, parquet, second_spectrum
-from stages.export.dated import Dated
+from stages.export.concluded import Concluded
 from stages.export.positions import Positions
 from stages.export.rows import frames_table
 from stages.export.summary import Exported, summary
+from stages.shots import Gaps
 
 _WRITERS = {"second_spectrum": second_spectrum.write, "cdf": common_data_format.write}
 
@@ -21,13 +22,18 @@ class ExportStage(WholeMatchStage[ExportOptions]):
     """Writes every public table that the plan makes, and what is made of them."""
 
     name: ClassVar[str] = "export"
-    version: ClassVar[int] = 3
-    optional_at_end: ClassVar[tuple[str, ...]] = (*PUBLIC_TABLES, "video_frames", "periods")
+    version: ClassVar[int] = 4
+    optional_at_end: ClassVar[tuple[str, ...]] = (
+        *PUBLIC_TABLES,
+        "video_frames",
+        "periods",
+        "shots",
+    )
     knows_at_end: ClassVar[tuple[str, ...]] = ("periods", "kits", "details")
     reads_pixels: ClassVar[bool] = True
 
     def conclude(self, match: WholeMatch, state: Any) -> StageResult:  # noqa: ARG002
-        match = Dated(match, match_time.read(match, self.facts))
+        match = Concluded(match, match_time.read(match, self.facts), Gaps.read(match))
         exported = Exported()
         files = {
             f"{name}.parquet": parquet.write(match, name, match.workspace / f"{name}.parquet")

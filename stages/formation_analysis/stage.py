@@ -16,6 +16,7 @@ from domain.periods import Period
 from stages import periods as match_time
 from stages.formation_analysis import seconds, shape, templates
 from stages.formation_analysis.seconds import Positions
+from stages.shots import Gaps
 
 OUTFIELD = 10
 MIN_PHASE_S = 5
@@ -48,7 +49,7 @@ class Formation:
 class FormationAnalysisStage(TimelineStage[FormationAnalysisOptions, FormationAnalysisState]):
     """The formation of each team in each window, in possession, out of it, and at all times.
 
-    Windows begin anew with each period, and nothing outside the periods counts.
+    Windows begin anew with each period, and nothing outside the periods counts, nor in replays.
 
     x and y are mean places relative to the outfield players' centre, in metres, x toward the
     goal that the team attacks and y to the left of that. The label is null where fewer than
@@ -56,10 +57,10 @@ class FormationAnalysisStage(TimelineStage[FormationAnalysisOptions, FormationAn
     """
 
     name: ClassVar[str] = "formation_analysis"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     requires: ClassVar[tuple[str, ...]] = ("tracks",)
     concludes_with: ClassVar[tuple[str, ...]] = ("track_positions", "identities")
-    optional_at_end: ClassVar[tuple[str, ...]] = ("touches", "periods")
+    optional_at_end: ClassVar[tuple[str, ...]] = ("touches", "periods", "shots")
     knows_at_end: ClassVar[tuple[str, ...]] = ("periods",)
     produces: ClassVar[tuple[str, ...]] = ("track_positions", "formations")
     state_type: ClassVar[type[msgspec.Struct]] = FormationAnalysisState
@@ -75,11 +76,14 @@ class FormationAnalysisStage(TimelineStage[FormationAnalysisOptions, FormationAn
         if not match.has("identities"):
             return StageResult({"formations": tables.empty("formations")})
         identities = match.table("identities")
-        positions = Positions.read(match.parts("track_positions"), identities)
+        gaps = Gaps.read(match)
+        live = (gaps.without_replays(part) for part in match.parts("track_positions"))
+        positions = Positions.read(live, identities)
         length = int(positions.second[-1]) + 1 if len(positions.second) else 0
         owner = None
         if match.has("touches"):
-            owner = seconds.possession(match.table("touches"), identities, length)
+            touches = gaps.without_replays(match.table("touches"))
+            owner = seconds.possession(touches, identities, length)
         periods = match_time.read(match, self.facts) or (Period(1, 0.0, float(length)),)
         found = [
             formation

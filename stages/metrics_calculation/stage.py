@@ -17,6 +17,7 @@ from domain.periods import Period
 from stages import periods as match_time
 from stages.metrics_calculation import motion
 from stages.metrics_calculation.totals import Metric, Motion, of_players, of_teams
+from stages.shots import Gaps
 
 
 class MetricsCalculationState(msgspec.Struct):
@@ -30,15 +31,16 @@ class MetricsCalculationStage(TimelineStage[MetricsCalculationOptions, MetricsCa
     """Distances, speeds and sprints of players; distance, shape, passes and possession of teams.
 
     Totals are of the time in which a player was tracked: `observed_share` says how much of the
-    match that is, and nothing is added for the rest. What is outside the periods is not counted.
+    match that is, and nothing is added for the rest. What is outside the periods is not counted,
+    nor are close-ups and replays, of which the rest of the match's share, `measured`, is clear.
     """
 
     name: ClassVar[str] = "metrics_calculation"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     requires: ClassVar[tuple[str, ...]] = ("tracks",)
     concludes_with: ClassVar[tuple[str, ...]] = ("track_motion", "ball")
     optional_at_end: ClassVar[tuple[str, ...]] = (
-        "identities", "match_events", "calibration", "periods",
+        "identities", "match_events", "calibration", "periods", "shots",
     )  # fmt: skip
     knows_at_end: ClassVar[tuple[str, ...]] = ("periods",)
     produces: ClassVar[tuple[str, ...]] = ("track_motion", "metrics")
@@ -54,16 +56,17 @@ class MetricsCalculationStage(TimelineStage[MetricsCalculationOptions, MetricsCa
 
     def conclude(self, match: WholeMatch, state: MetricsCalculationState) -> StageResult:  # noqa: ARG002
         periods = match_time.read(match, self.facts)
-        ball = _Counted.of(match.parts("ball"), periods)
-        found = list(_of_match(match, ball))
+        gaps = Gaps.read(match)
+        ball = _Counted.of((gaps.blanked(part, "x") for part in match.parts("ball")), periods)
+        found = list(_of_match(match, ball, gaps))
         if match.has("identities"):
-            motion_table = match.table("track_motion")
+            motion_table = gaps.without_replays(match.table("track_motion"))
             # a second counts when its middle does
             middle = motion_table["time_s"].to_numpy() + 0.5
             counted = motion_table.filter(pa.array(match_time.inside(periods, middle)))
             ran = Motion.read(counted, match.table("identities"))
             events = match.table("match_events") if match.has("match_events") else None
-            found += [*of_teams(ran, events, ball.lasted_s), *of_players(ran, ball.lasted_s)]
+            found += [*of_teams(ran, events, ball.lasted_s, gaps), *of_players(ran, ball.lasted_s)]
         return StageResult({"metrics": _table(found, ball.start_s, ball.end_s)})
 
 
@@ -130,8 +133,12 @@ def _times(part: pa.Table) -> NDArray[np.float64]:
     return np.asarray(part["time_s"].to_numpy(), dtype=np.float64)
 
 
-def _of_match(match: WholeMatch, ball: _Counted) -> Iterable[Metric]:
+def _of_match(match: WholeMatch, ball: _Counted, gaps: Gaps) -> Iterable[Metric]:
     yield Metric("match", "match", "duration", ball.lasted_s, "s", None, 1.0)
+    if match.has("shots"):
+        lost_s = sum(gaps.lost_s(span.first_s, span.last_s) for span in ball.periods.values())
+        measured = 1 - lost_s / ball.lasted_s if ball.lasted_s > 0 else 0.0
+        yield Metric("match", "match", "measured", measured, "share", None, 1.0)
     known = ball.ball_known / max(ball.frames, 1)
     yield Metric("match", "match", "ball_located", known, "share", None, 1.0)
     if match.has("calibration"):

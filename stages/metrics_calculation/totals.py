@@ -20,6 +20,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from stages.shots import Gaps
+
 Array = NDArray[np.float64]
 TEAMS = ("home", "away")
 POSSESSION_HOLDS_S = 3.0
@@ -118,7 +120,9 @@ def _best_rows(motion: Motion) -> NDArray[np.int64]:
     return np.asarray(order[last], dtype=np.int64) if len(order) else last
 
 
-def of_teams(motion: Motion, events: pa.Table | None, duration_s: float) -> Iterator[Metric]:
+def of_teams(
+    motion: Motion, events: pa.Table | None, duration_s: float, gaps: Gaps
+) -> Iterator[Metric]:
     """Distance and shape of each team from its tracks, passes and possession from the events."""
     tracked = motion.total(motion["observed_s"])
     distance = motion.total(motion["distance_m"])
@@ -131,8 +135,8 @@ def of_teams(motion: Motion, events: pa.Table | None, duration_s: float) -> Iter
         yield Metric("team", team, "distance", total, "m", off, min(seen, 1.0))
         yield from _shape(motion, members, team, duration_s)
     if events is not None:
-        yield from _possession(events, duration_s)
-        yield from _passes(events, duration_s)
+        yield from _possession(events, duration_s, gaps)
+        yield from _passes(events, duration_s, gaps)
 
 
 def _shape(
@@ -155,16 +159,17 @@ def _shape(
         yield Metric("team", team, name, float(values.mean()), "m", off, share)
 
 
-def _possession(events: pa.Table, duration_s: float) -> Iterator[Metric]:
+def _possession(events: pa.Table, duration_s: float, gaps: Gaps) -> Iterator[Metric]:
     """A team has the ball from its spell's start to the next spell's, or up to a little longer
-    than the spell: the ball on its way to a team-mate is the team's still."""
+    than the spell: the ball on its way to a team-mate is the team's still. Gaps are nobody's."""
     spells = _of_type(events, "possession")
     spells = [row for row in spells if row["team"] in TEAMS]
     held, count = dict.fromkeys(TEAMS, 0.0), dict.fromkeys(TEAMS, 0)
     for spell, following in zip_longest(spells, spells[1:]):
         until = spell["end_s"] + POSSESSION_HOLDS_S
         until = min(until, following["start_s"]) if following else spell["end_s"]
-        held[spell["team"]] += max(until - spell["start_s"], 0.0)
+        lost_s = gaps.lost_s(spell["start_s"], until)
+        held[spell["team"]] += max(until - spell["start_s"] - lost_s, 0.0)
         count[spell["team"]] += 1
     total, spell_count = sum(held.values()), sum(count.values())
     seen = min(total / max(duration_s, 1e-9), 1.0)
@@ -174,10 +179,11 @@ def _possession(events: pa.Table, duration_s: float) -> Iterator[Metric]:
         yield Metric("team", team, "possession", share, "share", off, seen)
 
 
-def _passes(events: pa.Table, duration_s: float) -> Iterator[Metric]:
+def _passes(events: pa.Table, duration_s: float, gaps: Gaps) -> Iterator[Metric]:
     passes = _of_type(events, "pass")
-    held = sum(row["end_s"] - row["start_s"] for row in _of_type(events, "possession"))
-    seen = min((held + sum(r["end_s"] - r["start_s"] for r in passes)) / max(duration_s, 1e-9), 1.0)
+    known = [(r["start_s"], r["end_s"]) for r in (*_of_type(events, "possession"), *passes)]
+    lasted_s = sum(end_s - start_s - gaps.lost_s(start_s, end_s) for start_s, end_s in known)
+    seen = min(lasted_s / max(duration_s, 1e-9), 1.0)
     for team in TEAMS:
         own = [row for row in passes if row["team"] == team]
         judged = [row["outcome"] for row in own if row["outcome"] is not None]

@@ -15,13 +15,14 @@ from stages.pitch_calibration import camera as cameras
 from stages.pitch_calibration.belief import Belief
 from stages.pitch_calibration.camera import K1, LOG_FOCAL, PAN, ROLL, TILT, X, Y, Z
 from stages.pitch_calibration.fixed import FixedCamera
-from stages.pitch_calibration.following import Row
+from stages.pitch_calibration.following import Mix, Row
 from stages.pitch_calibration.settling import expected_errors
 
 Array = NDArray[np.float64]
 
 # a picture whose lower edge shows less of the pitch is a close one
 WIDE_M = 15.0
+NO_GLANCE = np.zeros(0, np.uint8)
 
 
 def frames_table(
@@ -50,14 +51,18 @@ def followed_tables(
     max_error_m: float,
     periods: Sequence[Period] = (),
 ) -> dict[str, pa.Table]:
-    """Both tables for rows whose final beliefs are `beliefs`."""
+    """Both tables for rows whose final beliefs are `beliefs`.
+
+    A picture that persons fill, or that shows two shots at once, has no camera.
+    """
     errors, widths = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
     known = [index for index, belief in enumerate(beliefs) if belief is not None]
     found = [belief for belief in beliefs if belief is not None]
     if found:
         misfits = np.array([rows[index].misfit for index in known])
         errors[known], widths[known] = expected_errors(found, misfits, centre, pitch)
-    good = errors <= max_error_m
+    shown = np.array([not (row.near or row.mixed) for row in rows], bool)
+    good = (errors <= max_error_m) & shown
     answers = [
         _answer(row, belief, float(error), centre) if ok and belief else _none(row)
         for row, belief, error, ok in zip(rows, beliefs, errors, good, strict=True)
@@ -87,6 +92,21 @@ def fixed_tables(
         "frames": frames_table(rows, np.zeros(len(rows), bool), periods),
         "calibration": _calibration(answers),
     }
+
+
+def shot_changes_table(rows: Sequence[Row], shot_before: int) -> pa.Table:
+    """The table `shot_changes` of rows in order, the first after a row of `shot_before`."""
+    before = [shot_before, *(row.shot for row in rows)]
+    first = [row for row, earlier in zip(rows, before, strict=False) if row.shot != earlier]
+    mixes = [row.change or Mix(row.frame, row.frame, row.frame, NO_GLANCE) for row in first]
+    columns = {
+        "frame": [row.frame for row in first],
+        "shot": [row.shot for row in first],
+        "start_frame": [mix.start for mix in mixes],
+        "end_frame": [mix.end for mix in mixes],
+        "glances": [mix.glances for mix in mixes],
+    }
+    return tables.make("shot_changes", columns)
 
 
 def _answer(row: Row, belief: Belief, error_m: float, centre: Array) -> dict[str, Any]:

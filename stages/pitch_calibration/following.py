@@ -23,8 +23,24 @@ FIT_MEMORY_S = 2.0
 JUMP_WIDTHS = 0.1
 
 
+class Mix(msgspec.Struct):
+    """Frames from `start` up to, not including, `end` in which two shots are mixed.
+
+    The later shot begins at `middle`; `glances` (n,) are those of some of the frames, joined.
+    """
+
+    start: int
+    end: int
+    middle: int
+    glances: np.ndarray
+
+
 class Row(msgspec.Struct):
-    """A frame that waits for what comes after it, with what is known of its camera so far."""
+    """A frame that waits for what comes after it, with what is known of its camera so far.
+
+    `mixed` frames belong to a dissolve or a wipe; `near` says that persons fill the picture;
+    `change` is the mix in whose middle this row begins a shot.
+    """
 
     frame: int
     time_s: float
@@ -32,6 +48,9 @@ class Row(msgspec.Struct):
     decoded: bool
     view: str = ""
     shot: int = 0
+    mixed: bool = False
+    near: bool = False
+    change: Mix | None = None
     motion: np.ndarray | None = None
     mean: np.ndarray | None = None
     covariance: np.ndarray | None = None

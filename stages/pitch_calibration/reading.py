@@ -1,7 +1,6 @@
-"""Reads the stage's input tables: a row for each frame, and the pitch points seen in it."""
+"""Reads the stage's input tables: a row for each frame, and what of the pitch is seen in it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -9,8 +8,11 @@ from numpy.typing import NDArray
 
 from application.stage import Rows
 from domain.pitch import PITCH_POINT_COUNT
+from domain.tables import GLANCE_SIZE
 from stages.pitch_calibration.belief import Lines, Sighting
 from stages.pitch_calibration.following import Row
+from stages.pitch_calibration.persons import Persons
+from stages.pitch_calibration.shots import Arrival, Seen
 
 Array = NDArray[np.float64]
 
@@ -18,34 +20,41 @@ Array = NDArray[np.float64]
 SURE_NOISE_PX, DOUBT_NOISE_PX = 1.0, 3.5
 # of a place on a line: each is better than that, but those of one line miss together
 LINE_NOISE_PX = 1.0
+WIDE_POINTS = 4
 
 
-@dataclass(frozen=True)
-class Seen:
-    """The network's points (96,) and the sights of lines (6 n,) of a frame, None if not sought."""
+def joined(rows: Rows, height: int) -> Iterator[Arrival]:
+    """Each frame of `video_frames` with what was observed in it, in a picture `height` high.
 
-    points: Array | None = None
-    lines: Array | None = None
-
-
-def joined(rows: Rows) -> Iterator[tuple[Row, Seen, bool]]:
-    """Each frame of `video_frames` as a row, what is seen of the pitch in it, and whether it cuts.
-
-    Frames that were not decoded, or not observed, have no motion and no points, and view "".
+    Frames that were not decoded, or not observed, have no motion, see nothing and have no view.
     """
     frames, observed = rows["video_frames"], rows["pitch_observations"]
     place = {number: index for index, number in enumerate(observed["frame"].to_pylist())}
-    views, cuts = observed["view"].to_pylist(), observed["cut"].to_pylist()
+    columns = {name: observed[name].to_pylist() for name in ("view", "cut", "grass_share")}
+    changes = np.asarray(observed["change"].to_numpy(), np.float64)
+    glances = observed["glance"].combine_chunks().flatten().to_numpy().reshape(-1, GLANCE_SIZE)
     motions = lists(observed["camera_motion"])
     points, lines = lists(observed["points"]), uneven(observed["lines"])
+    persons = Persons.read(rows.get("detections"), height)
     for frame in frames.to_pylist():
         row = Row(frame["frame"], frame["time_s"], frame["segment"], frame["decoded"])
         index = place.get(row.frame) if row.decoded else None
         if index is None:
-            yield row, Seen(), False
+            yield Arrival(row)
             continue
-        row.view, row.motion = views[index], motions[index]
-        yield row, Seen(points[index], lines[index]), cuts[index]
+        row.motion, seen = motions[index], Seen(points[index], lines[index])
+        told = _told(columns["view"][index], seen, persons, row.frame)
+        near, view = persons.view(row.frame, columns["grass_share"][index], told)
+        change = float(changes[index])
+        yield Arrival(row, seen, columns["cut"][index], change, glances[index], view, near)
+
+
+def _told(view: str, seen: Seen, persons: Persons, frame: int) -> str:
+    """The view that the pitch alone tells; "" without points, when only the grass did."""
+    if seen.points is None:
+        return ""
+    found = int((seen.points.reshape(-1, 3)[:, 2] > 0).sum())
+    return "close" if view == "wide" and found < WIDE_POINTS and persons.loom(frame) else view
 
 
 def lists(column: pa.ChunkedArray) -> list[Array | None]:

@@ -10,12 +10,17 @@ import pyarrow as pa
 from application.stage import MatchFacts, Rows, StageResult, TimelineStage
 from domain import tables
 from domain.configuration import PitchCalibrationOptions
-from stages.pitch_calibration.answers import fixed_tables, followed_tables
+from stages.pitch_calibration.answers import (
+    fixed_tables,
+    followed_tables,
+    shot_changes_table,
+)
 from stages.pitch_calibration.first_look import FirstLook
 from stages.pitch_calibration.fixed import FixedCamera
 from stages.pitch_calibration.following import Followed, Follower, Row
 from stages.pitch_calibration.reading import joined, sighting
 from stages.pitch_calibration.settling import settle
+from stages.pitch_calibration.shots import Arrival, ShotState, divided
 
 # rows become final in blocks of this many seconds, when so much more has been seen
 BLOCK_S, LOOKAHEAD_S = 0.2, 0.8
@@ -24,25 +29,31 @@ BLOCK_S, LOOKAHEAD_S = 0.2, 0.8
 class CalibrationState(msgspec.Struct):
     """Rows that wait for what comes after them, and what is known of the camera."""
 
+    shots: ShotState = msgspec.field(default_factory=ShotState)
     rows: list[Row] = []
     followed: Followed = msgspec.field(default_factory=Followed)
     shot: int = 0
-    view: str = "other"
+    settled_shot: int = 0
 
 
 class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationState]):
-    """Finds the camera of each frame from pitch points and camera motion.
+    """Finds shots, views and the camera of each frame.
+
+    Shots and views come of the pictures, and of the persons in them where they are detected.
 
     A frame's points correct a camera that the motion carries along. Frames without points get the
     carried one, from before and from after, for at most `max_propagation_s`; after a cut nothing
-    is known until points are seen in the new shot. A row is final within a second of its frame.
+    is known until points are seen in the new shot. A row is final within three seconds of its
+    frame: two to tell a dissolve or a wipe, one to look ahead. Whether a shot is a replay only the
+    whole match can tell: `replay` is False here, and `shots` says what it is.
     """
 
     name: ClassVar[str] = "pitch_calibration"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     requires: ClassVar[tuple[str, ...]] = ("video_frames", "pitch_observations")
+    optional: ClassVar[tuple[str, ...]] = ("detections",)
     knows: ClassVar[tuple[str, ...]] = ("periods",)
-    produces: ClassVar[tuple[str, ...]] = ("frames", "calibration")
+    produces: ClassVar[tuple[str, ...]] = ("frames", "calibration", "shot_changes")
     state_type: ClassVar[type[msgspec.Struct]] = CalibrationState
 
     def __init__(self, options: PitchCalibrationOptions, facts: MatchFacts) -> None:
@@ -66,23 +77,22 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
 
     def advance(self, rows: Rows, state: CalibrationState, *, final: bool) -> StageResult:
         parts = []
-        for row, looked, cut in joined(rows):
-            state.shot += cut
-            # without points the view was told from the grass alone: the last better one holds
-            if row.view and (looked.points is not None or cut or state.view == "other"):
-                state.view = row.view
-            row.shot, row.view = state.shot, state.view
-            if row.decoded and self.fixed is None:
-                seen = sighting(looked, self.points, self.facts.width)
-                self.follower.follow(row, state.rows, seen, state.followed)
-            state.shot = row.shot  # a cut may be told by the camera alone
-            state.rows.append(row)
+        for arrival in divided(state.shots, joined(rows, self.facts.height), final=final):
+            self._follow(arrival, state)
             if len(state.rows) == self.wait:
                 parts.append(self._settled(state, self.block))
         if final and state.rows:
             parts.append(self._settled(state, len(state.rows)))
-        watermark = state.rows[0].frame if state.rows else rows.end
-        return StageResult(_together(parts), state, watermark)
+        return StageResult(_together(parts), state, _watermark(state, rows.end))
+
+    def _follow(self, arrival: Arrival, state: CalibrationState) -> None:
+        row = arrival.row
+        row.shot = state.shot + arrival.cut
+        if row.decoded and not row.mixed and self.fixed is None:
+            seen = sighting(arrival.seen, self.points, self.facts.width)
+            self.follower.follow(row, state.rows, seen, state.followed)
+        state.shot = row.shot  # a cut may be told by the camera alone
+        state.rows.append(row)
 
     def _settled(self, state: CalibrationState, count: int) -> dict[str, pa.Table]:
         """Make the first `count` waiting rows final."""
@@ -99,8 +109,14 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
                 self.options.max_error_m,
                 self.facts.periods,
             )
-        state.rows = state.rows[count:]
+        made["shot_changes"] = shot_changes_table(ready, state.settled_shot)
+        state.rows, state.settled_shot = state.rows[count:], ready[-1].shot
         return made
+
+
+def _watermark(state: CalibrationState, end: int) -> int:
+    waiting = [*state.rows[:1], *(each.row for each in state.shots.waiting[:1])]
+    return waiting[0].frame if waiting else end
 
 
 def _together(parts: Sequence[dict[str, pa.Table]]) -> dict[str, pa.Table]:

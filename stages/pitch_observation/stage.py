@@ -19,9 +19,11 @@ from stages.pitch_observation.motion import Motion, between
 from stages.pitch_observation.views import (
     MOTION_SUPPORT,
     Look,
+    glance,
     histogram_distance,
     is_cut,
     look,
+    unexplained_change,
     view_of,
 )
 
@@ -40,7 +42,7 @@ class PitchObservationStage(GPUStage[PitchObservationOptions]):
     """
 
     name: ClassVar[str] = "pitch_observation"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     produces: ClassVar[tuple[str, ...]] = ("pitch_observations",)
     knows: ClassVar[tuple[str, ...]] = ("pitch",)
     warmup_frames: ClassVar[int] = 1
@@ -61,12 +63,13 @@ class PitchObservationStage(GPUStage[PitchObservationOptions]):
 
 
 class _Small(NamedTuple):
-    """A frame, and made small: the network's input, where it lies in it, grey, and its look."""
+    """A frame, and made small: the network's input, where it lies in it, grey, tiny, its look."""
 
     image: Image
     canvas: Image
     place: Fit
     grey: NDArray[np.uint8]
+    tiny: Image
     look: Look
 
 
@@ -86,6 +89,7 @@ class _Pass:
             if now is not None and frame.owned:
                 row = {"frame": frame.number, **self._change(now)}
                 row["grass_share"] = now.look.grass_share
+                row["glance"] = glance(now.tiny)
                 self.rows.append(row)
                 waiting.append((row, now))
             self.before = now
@@ -101,14 +105,20 @@ class _Pass:
     def _change(self, now: _Small) -> dict[str, Any]:
         """The columns about what happened since the frame before."""
         if self.before is None or self.before.grey.shape != now.grey.shape:
-            return {"camera_motion": None, "cut": False}
+            return {"camera_motion": None, "cut": False, "change": None}
         motion = between(self.before.grey, now.grey)
         support = 0.0 if motion is None else motion.support
         distance = histogram_distance(self.before.look, now.look)
         cut = is_cut(distance, support, self.stage.options.cut_threshold)
         if motion is None or cut or support < MOTION_SUPPORT:
-            return {"camera_motion": None, "cut": cut}
-        return {"camera_motion": _in_source_pixels(motion, now.place.scale), "cut": cut}
+            change = unexplained_change(self.before.tiny, now.tiny, None)
+            return {"camera_motion": None, "cut": cut, "change": change}
+        moved = _in_tiny_pixels(motion, now)
+        return {
+            "camera_motion": _in_source_pixels(motion, now.place.scale),
+            "cut": cut,
+            "change": unexplained_change(self.before.tiny, now.tiny, moved),
+        }
 
     def _look_for_points(self, waiting: list[tuple[dict[str, Any], _Small]]) -> None:
         """Run the network on the frames whose turn it is, and complete their rows."""
@@ -149,7 +159,7 @@ def _small(image: Image) -> _Small:
     inner = canvas[top : top + round(size[0] * scale), left : left + round(size[1] * scale)]
     grey = np.asarray(cv2.cvtColor(inner, cv2.COLOR_BGR2GRAY), np.uint8)
     tiny = np.asarray(cv2.resize(inner, LOOK_SIZE, interpolation=cv2.INTER_AREA), np.uint8)
-    return _Small(image, canvas, place, grey, look(tiny))
+    return _Small(image, canvas, place, grey, tiny, look(tiny))
 
 
 def _in_source_pixels(motion: Motion, scale: float) -> Array:
@@ -158,3 +168,10 @@ def _in_source_pixels(motion: Motion, scale: float) -> Array:
     small = np.array([[scale, 0, -0.5], [0, scale, -0.5], [0, 0, 1]])
     homography = np.linalg.inv(small) @ motion.homography @ small
     return np.asarray((homography / homography[2, 2]).ravel())
+
+
+def _in_tiny_pixels(motion: Motion, small: _Small) -> Array:
+    """The motion's homography (3, 3) between pictures of `LOOK_SIZE`."""
+    height, width = small.grey.shape
+    shrink = np.diag([LOOK_SIZE[0] / width, LOOK_SIZE[1] / height, 1.0])
+    return np.asarray(shrink @ motion.homography @ np.linalg.inv(shrink))

@@ -23,7 +23,10 @@ MIN_SHIRT_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Frames:
-    """Frames in order: numbers, times, shots, (n, 10) cameras and (n, 9) camera motions."""
+    """Frames in order: numbers, times, shots, (n, 10) cameras and (n, 9) camera motions.
+
+    `wide` frames are those in which people are followed.
+    """
 
     number: IntArray
     time_s: FloatArray
@@ -31,10 +34,11 @@ class Frames:
     camera: FloatArray
     error_m: FloatArray
     camera_motion: FloatArray
+    wide: NDArray[np.bool_]
 
 
 def read_frames(rows: Rows) -> Frames:
-    """The frames of `rows`; where the plan calibrates nothing, cameras are NaN."""
+    """The frames of `rows`; where nothing is calibrated, or not wide, cameras are NaN."""
     table = rows["frames"]
     number = table["frame"].to_numpy()
     camera = np.full((len(number), ground.CAMERA_SIZE), np.nan)
@@ -44,6 +48,8 @@ def read_frames(rows: Rows) -> Frames:
         row = np.searchsorted(number, calibration["frame"].to_numpy())
         camera[row] = ground.camera_rows(calibration)
         error_m[row] = calibration["error_m"].to_numpy()
+    wide = pc.equal(table["view"], "wide").to_numpy()
+    camera[~wide] = np.nan
     return Frames(
         number,
         table["time_s"].to_numpy(),
@@ -51,13 +57,15 @@ def read_frames(rows: Rows) -> Frames:
         camera,
         error_m,
         ground.homography_rows(table["camera_motion"]),
+        wide,
     )
 
 
 def read_persons(rows: Rows, frames: Frames, facts: MatchFacts) -> tuple[Boxes, IntArray]:
     """The persons on and around the pitch, and where each frame's begin, (n + 1,).
 
-    Who is seen to stand more than `OUTSIDE_M` outside the pitch is left out.
+    Who is seen to stand more than `OUTSIDE_M` outside the pitch is left out, and everybody in
+    frames that are not wide: nobody can be told or measured in a close-up.
     """
     table = rows["detections"]
     table = table.filter(pc.is_in(table["role"], pa.array(PERSON_ROLES))).combine_chunks()
@@ -77,7 +85,7 @@ def read_persons(rows: Rows, frames: Frames, facts: MatchFacts) -> tuple[Boxes, 
         length=length,
     )
     limits = np.array([facts.pitch.half_length_m, facts.pitch.half_width_m]) + OUTSIDE_M
-    near = np.asarray(~(np.abs(place) > limits).any(axis=1))
+    near = np.asarray(~(np.abs(place) > limits).any(axis=1)) & frames.wide[row]
     starts = np.searchsorted(row[near], np.arange(len(frames.number) + 1))
     return take(persons, near), starts
 

@@ -20,13 +20,14 @@ class PlayerTrackingStage(TimelineStage[PlayerTrackingOptions, PlayerTrackingSta
     """Gives each person a track number from where he is seen to where he is lost.
 
     A row waits until its track is confirmed, its gap closed and half a second beyond it seen, so
-    that it is final when it is emitted. Tracks end at a cut. Close-ups and replays are followed
-    like any view, in pixels where nothing is calibrated: `frames.view` says which rows to use.
+    that it is final when it is emitted. Tracks end at a cut, and only wide views are followed, in
+    pixels where nothing is calibrated. A replay is followed like any wide view: which shots are
+    replays only the whole match can tell, and `shots` then says whose rows those are.
     Persons that stand more than 6 m outside a calibrated pitch are not followed.
     """
 
     name = "player_tracking"
-    version = 1
+    version = 2
     requires = ("frames", "detections")
     optional = ("calibration",)
     produces = ("tracks", "track_evidence")

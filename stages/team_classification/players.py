@@ -2,6 +2,8 @@
 
 A wrong join swaps two players for the rest of the match; a missed one only splits a total. So a
 join needs the same team and role, a short gap, a place that the velocities predict, and no rival.
+Joins across cuts are made for everybody at once (`breaks`). Who is seen in a replay is nobody's
+next track: his time was counted when it was live.
 """
 
 from bisect import bisect_right
@@ -10,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.shots import Gaps
+from stages.team_classification import breaks
 from stages.team_classification.spans import Spans
 from stages.team_classification.teams import KEEPER, REFEREE, Verdicts
 
@@ -22,13 +26,16 @@ RIVAL_MARGIN_M = 1.0
 _TEAM_NAMES = {0: "home", 1: "away", -1: "unknown"}
 
 
-def name_players(tracks: NDArray[np.int64], verdicts: Verdicts, spans: Spans) -> list[str]:
+def name_players(
+    tracks: NDArray[np.int64], verdicts: Verdicts, spans: Spans, gaps: Gaps
+) -> list[str]:
     """A player for each track, as "home-3": numbered by team in order of first appearance."""
     kinds = {
         int(track): (_TEAM_NAMES[int(team)] if role != REFEREE else "referee", int(role))
         for track, team, role in zip(tracks, verdicts.team, verdicts.role, strict=True)
     }
-    following = _joins(kinds, spans)
+    live = {track: kind for track, kind in kinds.items() if track not in gaps.tracks}
+    following = _joins(live, spans, gaps)
     before = {later: earlier for earlier, later in following.items()}
     order = sorted(kinds, key=lambda track: (_begins(spans, track), track))
     names: dict[int, str] = {}
@@ -55,10 +62,23 @@ class _Join:
     limit_m: float
 
 
-def _joins(kinds: dict[int, tuple[str, int]], spans: Spans) -> dict[int, int]:
+def _joins(kinds: dict[int, tuple[str, int]], spans: Spans, gaps: Gaps) -> dict[int, int]:
     """The next track of the same player, for the tracks that have a certain one."""
     found = _keeper_joins(kinds, spans)
-    options = _candidates(kinds, spans)
+    known = {
+        track: kind
+        for track, kind in kinds.items()
+        if track in spans.start and kind[0] != "unknown" and kind[1] != KEEPER
+    }
+    found |= breaks.joins(known, spans, gaps.breaks)
+    taken = set(found.values())
+    options = [
+        join
+        for join in _candidates(kinds, spans)
+        if join.earlier not in found
+        and join.later not in taken
+        and not gaps.parts(spans.end[join.earlier][0], spans.start[join.later][0])
+    ]
     by_earlier, by_later = _best_two(options, "earlier"), _best_two(options, "later")
     for earlier, (best, rival_m) in by_earlier.items():
         mutual, other_rival_m = by_later[best.later]

@@ -11,7 +11,8 @@ from domain import tables
 from domain.configuration import TeamClassificationOptions
 from domain.tables import PERSON_ROLES
 from stages import periods as match_time
-from stages.team_classification import blocks, halves, spans
+from stages.shots import Gaps
+from stages.team_classification import blocks, halves, spans, structure
 from stages.team_classification.evidence import Blocks, TrackEvidence, gather
 from stages.team_classification.home import named, second_is_home
 from stages.team_classification.keepers import KeeperPlaces, with_keepers
@@ -29,7 +30,7 @@ class TeamClassificationState(msgspec.Struct):
 
 
 class TeamClassificationStage(TimelineStage[TeamClassificationOptions, TeamClassificationState]):
-    """Team, role and player of each track, and the periods of the match.
+    """Team, role and player of each track; the periods of the match, and what its shots are.
 
     Without shirt colours every team is unknown; without places on the pitch keepers have no team,
     no tracks are joined, and home is the team in the lighter shirts.
@@ -39,9 +40,9 @@ class TeamClassificationStage(TimelineStage[TeamClassificationOptions, TeamClass
     version: ClassVar[int] = 3
     requires: ClassVar[tuple[str, ...]] = ("track_evidence",)
     concludes_with: ClassVar[tuple[str, ...]] = ("track_colours",)
-    optional_at_end: ClassVar[tuple[str, ...]] = ("tracks", "frames")
+    optional_at_end: ClassVar[tuple[str, ...]] = ("tracks", "frames", "calibration", "shot_changes")
     knows_at_end: ClassVar[tuple[str, ...]] = ("periods", "kits")
-    produces: ClassVar[tuple[str, ...]] = ("track_colours", "identities", "periods")
+    produces: ClassVar[tuple[str, ...]] = ("track_colours", "identities", "periods", "shots")
     state_type: ClassVar[type[msgspec.Struct]] = TeamClassificationState
 
     def advance(self, rows: Rows, state: TeamClassificationState, *, final: bool) -> StageResult:
@@ -68,12 +69,14 @@ class TeamClassificationStage(TimelineStage[TeamClassificationOptions, TeamClass
         places = KeeperPlaces(seen, time_s, sides, periods)
         verdicts = with_keepers(verdicts, evidence, places, self.facts.kits)
         where = spans.read(match.parts("tracks")) if match.has("tracks") else spans.Spans({}, {})
-        players = name_players(evidence.tracks, verdicts, where)
+        shots = structure.table(match)
+        players = name_players(evidence.tracks, verdicts, where, Gaps.of(shots))
         directed, estimated = halves.with_directions(periods, sides)
         return StageResult(
             {
                 "identities": _table(evidence, verdicts, players),
                 "periods": match_time.table(directed, source, estimated),
+                "shots": shots,
             }
         )
 
