@@ -16,6 +16,7 @@ from domain.pitch import Pitch
 from simulation.arrays import Floats, Pixels
 from simulation.match import SimulatedMatch
 from simulation.rendering import FrameRenderer
+from simulation.transitions import settled_frames
 from simulation.variety import draw_look
 from simulation.video import through_encoder
 
@@ -34,13 +35,18 @@ def write_stills(
 ) -> list[Path]:
     """Write `count` frames, evenly spaced, as they look after video compression, with labels.
 
+    Frames in which one shot turns into another are passed over: their labels are of one alone.
     Names are SEED_CAMERA_FRAME, so that the text before the first underscore is the match.
 
     Raises:
         InputError: there are fewer frames than that.
         ResourceError: the folder cannot be written.
     """
-    chosen = _spaced(match.options.frame_count, count)
+    settled = settled_frames(match.film)
+    chosen = [
+        int(settled[np.abs(settled - frame).argmin()])
+        for frame in _spaced(match.options.frame_count, count)
+    ]
     images = _compressed(match, chosen, progress)
     options, paths = match.options, []
     for frame, image in zip(chosen, images, strict=True):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from simulation.arrays import Bools, Floats, Pixels
+from simulation.arrays import Bools, Floats, Ints, Pixels
 from simulation.film import Film, Shot
 from simulation.kits import MatchKits, bgr
 from simulation.views import FrameView
@@ -36,6 +36,13 @@ def transition_at(film: Film, shot_index: int, frame: int) -> Transition | None:
             share = (frame - after.first + after.reach + 0.5) / (2 * after.reach)
             return Transition(after.cue.opening, after, share)
     return None
+
+
+def settled_frames(film: Film) -> Ints:
+    """The frames that show one shot alone, no part of a dissolve or a wipe."""
+    shots = film.shot_index()
+    alone = [transition_at(film, int(shot), frame) is None for frame, shot in enumerate(shots)]
+    return np.flatnonzero(alone)
 
 
 def behind_wipe(view: FrameView, change: Transition, size: tuple[int, int]) -> FrameView:

@@ -1,14 +1,18 @@
 """How simulated matches are filmed: cuts, replays, other cameras, and the truth about them."""
 
 import itertools
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
+from api.command_line import main
 from domain.errors import InputError
 from domain.lens import straightened
 from simulation import SimulatedMatch, SimulationOptions, simulate
@@ -23,7 +27,7 @@ from simulation.options import CAMERAS
 from simulation.patches import Patch
 from simulation.rendering import FrameRenderer
 from simulation.spectators import draw_spectators
-from simulation.transitions import WipeLook, covered
+from simulation.transitions import WipeLook, covered, settled_frames
 from simulation.views import SEEN_SHARE
 
 SHORT = SimulationOptions(seed=950_004, seconds=6.0, width=480, height=270, broadcast=True)
@@ -294,3 +298,26 @@ def test_a_face_is_seen_from_the_front_alone(broadcast: SimulatedMatch) -> None:
         drawn.append(int(image.any(axis=2).sum()))
     assert drawn[0] > 100
     assert drawn[1] == 0
+
+
+def test_settled_frames_show_one_shot_alone(broadcast: SimulatedMatch) -> None:
+    """A wipe takes 0.64 s: at 12.5 frames a second 4 frames on either side of the cut."""
+    settled = set(settled_frames(broadcast.film).tolist())
+    for before, shot in itertools.pairwise(broadcast.film.shots):
+        around = set(range(shot.first - 6, shot.first + 6)) - settled
+        reach = {"cut": 0, "dissolve": 3, "wipe": 4}[shot.cue.opening]
+        assert around == set(range(shot.first - reach, shot.first + reach))
+        assert before.stop == shot.first
+
+
+def test_the_command_writes_what_is_on_air(tmp_path: Path) -> None:
+    folder = tmp_path / "broadcast"
+    arguments = ["simulate", "--seed", "950004", "--seconds", "6", "--size", "480x270"]
+    assert main([*arguments, "--broadcast", "--no-video", "--out", str(folder)]) == 0
+    shots = json.loads((folder / "truth.json").read_text())["shots"]
+    frames = pq.read_table(folder / "frames.parquet").to_pandas()
+    assert [shot["frames"] for shot in shots] == frames.groupby("shot").size().to_list()
+    assert shots[0]["camera"] == "main"
+    assert shots[0]["pace"] == 1.0
+    seen = pq.read_table(folder / "visibility.parquet")
+    assert seen.column_names == ["frame", "track", "share_visible"]
