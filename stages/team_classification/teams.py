@@ -16,9 +16,9 @@ Array = NDArray[np.float64]
 
 PLAYER, KEEPER, REFEREE = (PERSON_ROLES.index(r) for r in ("player", "goalkeeper", "referee"))
 MIN_CONFIDENCE = 0.6
-# what any colour at all is worth as a keeper's or, before theirs is known, an official's:
-# as much as a shirt three spreads from a team's colour
-_ANY_COLOUR = -4.5
+# what any colour at all is worth as a keeper's or an official's: as much as a shirt 2.3 middle
+# distances from a team's colour; there are ten players to one of them
+_ANY_COLOUR = -5.5
 _MIN_SHARE = 0.02
 # boxes of a colour that is neither team's, below which it may be anything: grass, a ghost of a cut
 _FEW = 30
