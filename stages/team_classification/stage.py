@@ -18,7 +18,13 @@ from stages.team_classification.home import named, second_is_home
 from stages.team_classification.keepers import KeeperPlaces, with_keepers
 from stages.team_classification.players import name_players
 from stages.team_classification.sides import Sides
-from stages.team_classification.teams import PLAYER, REFEREE, Verdicts, judge
+from stages.team_classification.teams import (
+    MIN_CONFIDENCE,
+    PLAYER,
+    REFEREE,
+    Verdicts,
+    judge,
+)
 
 _TEAMS = np.array(["home", "away", "unknown"])
 
@@ -87,7 +93,8 @@ class TeamClassificationStage(TimelineStage[TeamClassificationOptions, TeamClass
 
 
 def _table(evidence: TrackEvidence, verdicts: Verdicts, players: list[str]) -> pa.Table:
-    team = np.where(verdicts.role == REFEREE, "referee", _TEAMS[verdicts.team])
+    official = (verdicts.role == REFEREE) & (verdicts.confidence >= MIN_CONFIDENCE)
+    team = np.where(official, "referee", _TEAMS[verdicts.team])
     columns = {
         "track": evidence.tracks,
         "player": players,
