@@ -88,8 +88,8 @@ def test_a_score_of_matches_is_weighted_by_its_cases() -> None:
 @pytest.mark.parametrize(
     ("committed", "now", "unit", "higher", "line"),
     [
-        (0.97, 0.961, "", True, None),  # 0.009 off: within a share's floor of 0.01
-        (0.97, 0.955, "", True, "real_frames.ap50.player: fell from 0.970 to 0.955 (noise 0.010)"),
+        (0.97, 0.951, "", True, None),  # 0.019 off: within one of 51 boxes, 0.0196
+        (0.97, 0.945, "", True, "real_frames.ap50.player: fell from 0.970 to 0.945 (noise 0.020)"),
         (0.97, 0.999, "", True, None),  # better is no drop
         (0.20, 0.22, "m", False, None),  # 0.02 m off: within 0.03 m
         (0.20, 0.25, "m", False, "real_frames.ap50.player: rose from 0.20 m to 0.25 m"),
@@ -110,15 +110,32 @@ def test_a_drop_beyond_noise_is_named(
     assert line is None or verdict.drops[0].startswith(line)
 
 
-def test_noise_is_how_far_the_precisions_lie_apart(tmp_path: Path) -> None:
-    """0.90 and 0.94: committed as 0.92 with noise 0.04, so 0.89 passes and 0.87 is a drop."""
+def test_noise_is_twice_how_far_the_precisions_lie_apart(tmp_path: Path) -> None:
+    """0.90 and 0.94: committed as 0.92 with noise 0.08, so 0.85 passes and 0.83 is a drop."""
     path = tmp_path / "quick.json"
     runs = [_card(_measure(0.90)), _card(_measure(0.94))]
     write_numbers(commit(runs, ["f32", "bf16"]), path)
     before = read_committed(path)
-    assert before["real_frames.ap50.player"].noise == pytest.approx(0.04)
-    assert not compare(_card(_measure(0.89)), before).drops
-    assert compare(_card(_measure(0.87)), before).drops
+    assert before["real_frames.ap50.player"].noise == pytest.approx(0.08)
+    assert not compare(_card(_measure(0.85)), before).drops
+    assert compare(_card(_measure(0.83)), before).drops
+
+
+@pytest.mark.parametrize(
+    ("measure", "noise"),
+    [
+        (_measure(0.9), 1 / 51),  # one of 51 boxes
+        (replace(_measure(0.9), cases=1000), 0.01),
+        (_measure(9.0, unit="m"), 0.9),  # a tenth
+        (_measure(0.1, unit="m"), 0.03),
+        (replace(_measure(0.9, "simulated.hota"), cases=1000), 0.03),  # three floors
+    ],
+)
+def test_noise_is_at_least_one_case(measure: Measure, noise: float) -> None:
+    section = measure.key.partition(".")[0]
+    card = Card([Section(section, section, measures=[measure])], "here")
+    (row,) = commit([card, card], ["f32", "bf16"])["measures"].values()
+    assert row["noise"] == pytest.approx(noise, abs=1e-4)
 
 
 def test_what_is_no_score_is_not_committed() -> None:

@@ -12,10 +12,16 @@ from evaluation.card.measures import Card, Measure, as_text
 FLOORS = {"": 0.01, "m": 0.03, "m/s": 0.05, "%": 2.0}
 """Noise is never taken for less, by unit: a few borderline boxes on another processor."""
 
+LEAST_SHARE_OF_VALUE = 0.1
+"""Nor for less than this part of a value that is no share: long errors move by more."""
+
+FRAGILE = {"simulated": 3.0}
+"""By section, how many floors: a track that breaks elsewhere carries many frames with it."""
+
 HOW_NOISE_WAS_FOUND = (
-    "value: the mean of the quick form's runs under `precisions`; noise: how far they lie apart, "
-    "at least the unit's floor. The material is the same each time, so what its choice adds (the "
-    "card's intervals) is not in it."
+    "value: the mean of the quick form's runs under `precisions`; noise: twice how far they lie "
+    "apart, and at least the unit's floor, one case of a share, or a tenth of another value. The "
+    "material is the same each time, so what its choice adds (the card's intervals) is not in it."
 )
 
 
@@ -107,15 +113,22 @@ def _is_score(measure: Measure) -> bool:
 
 def _committed(measures: Sequence[Measure]) -> dict[str, Any]:
     values = [measure.value for measure in measures if measure.value is not None]
-    first = measures[0]
-    noise = max(max(values) - min(values), FLOORS.get(first.unit, 0.0))
+    first, mean = measures[0], sum(values) / len(values)
+    noise = max(2 * (max(values) - min(values)), _least_noise(first, mean))
     return {
-        "value": round(sum(values) / len(values), 4),
+        "value": round(mean, 4),
         "noise": round(noise, 4),
         "unit": first.unit,
         "higher_is_better": first.higher_is_better,
         "cases": first.cases,
     }
+
+
+def _least_noise(measure: Measure, value: float) -> float:
+    floor = FLOORS.get(measure.unit, 0.0) * FRAGILE.get(measure.key.partition(".")[0], 1.0)
+    if measure.unit:
+        return max(floor, LEAST_SHARE_OF_VALUE * abs(value))
+    return max(floor, 1 / measure.cases) if measure.cases else floor
 
 
 def _drop(key: str, before: Committed, now: Measure | None) -> list[str]:
