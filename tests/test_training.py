@@ -123,6 +123,15 @@ class TestSplit:
         with pytest.raises(HeldOutMatchError, match="evaluation only"):
             refuse_held_out([Path("data/other/epl_416/images/a.jpg")])
 
+    @pytest.mark.parametrize("seed", [900_000, 949_999, 950_000])
+    def test_simulated_matches_for_other_uses_are_refused(self, seed: int) -> None:
+        with pytest.raises(HeldOutMatchError, match="below 900000"):
+            refuse_held_out([Path(f"data/images/{seed}_behind_goal_00012.jpg")])
+
+    def test_simulated_matches_for_training_are_not(self) -> None:
+        still = Path("data/images/899999_main_00012.jpg")
+        assert refuse_held_out([still]) == [still]
+
     def test_listing_leaves_out_held_out_and_validation(self, tmp_path: Path) -> None:
         (tmp_path / "images").mkdir()
         for match in ("08fd33", "c01561", "cd987c", VALIDATION_MATCH, "42ba34"):

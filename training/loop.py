@@ -7,6 +7,7 @@ theirs. `training_matches` and `refuse_held_out` enforce that.
 
 import copy
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,8 +21,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from simulation.options import CAMERAS, VALIDATION_SEEDS_FROM, seed_use
+
 HELD_OUT_MATCHES = frozenset({"08fd33", "c01561", "cd987c"})
 VALIDATION_MATCH = "a9f16c"
+
+SIMULATED = re.compile(rf"(?P<seed>\d+)_({'|'.join(CAMERAS)})_\d{{5}}")
 
 Report = Callable[[str], None]
 
@@ -43,6 +48,12 @@ def refuse_held_out(images: Iterable[Path]) -> list[Path]:
             raise HeldOutMatchError(f"{image.name} is of a held-out match: not for training")
         if "other" in image.resolve().parent.parts:
             raise HeldOutMatchError(f"{image} is footage for evaluation only: not for training")
+        drawn = SIMULATED.fullmatch(image.stem)
+        if drawn and seed_use(int(drawn["seed"])) != "training":
+            raise HeldOutMatchError(
+                f"{image.name} is of a simulated match for {seed_use(int(drawn['seed']))}: "
+                f"seeds below {VALIDATION_SEEDS_FROM} are for training"
+            )
     return checked
 
 
