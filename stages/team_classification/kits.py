@@ -23,11 +23,12 @@ _MIN_SPREAD, _BEYOND = 5.5, 0.4
 _STRANGER = 2.5
 # along the line between both colours shirts of a team stray at least by so much
 _MIN_ALONG, _LEAST_ALONG = 2.5, 1.5
-# halving one bell curve at its mean gives two lumps 2.65 of their standard deviations apart (with
-# few people up to 4), and halving it elsewhere is about as good: the next best answer explains less
-# by 0.05 in the middle and 0.24 in nine of ten, per person and in spreads of this match if smaller
-_ONE_LUMP, _TWO_TEAMS = 2.65, 3.6
-_ONE_OF_MANY, _ONLY_ONE = 0.15, 0.35
+# halving one bell curve at its mean gives two lumps 2.65 of their standard deviations apart, with n
+# people in one case of ten 8 / sqrt(n) more; two kits are far likelier beforehand, hence less here
+_ONE_LUMP, _FEW_PEOPLE, _TWO_TEAMS = 2.65, 5.5, 0.6
+# and halving it elsewhere is about as good: the next best answer explains less by 0.05 in the
+# middle and 0.24 in nine of ten, per person and in spreads of this match if smaller
+_LUMPS, _ONE_OF_MANY, _ONLY_ONE = 0.95, 0.15, 0.35
 # of those seen at once, the share of the team that fewer are of, one counted for either beforehand:
 # 2 of 22 is 0.125, 1 of 6 is 0.25
 _NO_FOOTBALL, _FOOTBALL = 0.1, 0.2
@@ -176,7 +177,7 @@ def _kits(crowd: Crowd, answers: list[tuple[float, Array, Array]]) -> Kits:
         for other, _, elsewhere in answers[1:]
         if _changed(crowd.weights, distance, elsewhere) > _SAME_ANSWER
     )
-    margin = next(rivals, np.inf)
+    margin = next(rivals, 0.0)
     own, near = distance.argmin(axis=0), distance.min(axis=0) < FAR
     apart = centres[1] - centres[0]
     length = float(np.linalg.norm(apart))
@@ -186,12 +187,29 @@ def _kits(crowd: Crowd, answers: list[tuple[float, Array, Array]]) -> Kits:
     near = distance.min(axis=0) < _STRANGER * spread
     off = ((crowd.points - centres[own]) @ apart / length)[near]
     along = float(np.sqrt(np.average(off**2, weights=crowd.weights[near])))
-    lumps = (length / max(along, _LEAST_ALONG) - _ONE_LUMP) / (_TWO_TEAMS - _ONE_LUMP)
-    alone = margin * max(_SCORED_SPREAD / spread, 1.0) ** 2
-    alone = (alone - _ONE_OF_MANY) / (_ONLY_ONE - _ONE_OF_MANY)
+    separation = _separation(
+        crowd,
+        near,
+        length / max(along, _LEAST_ALONG),
+        alone=margin * max(_SCORED_SPREAD / spread, 1.0) ** 2,
+    )
     shared = (crowd.fewer(distance) - _NO_FOOTBALL) / (_FOOTBALL - _NO_FOOTBALL)
-    separation = float(np.prod(np.clip([lumps, alone, shared], 0, 1)))
+    separation *= float(np.clip(shared, 0, 1))
     return Kits(centres, spread, max(along, _MIN_ALONG), separation)
+
+
+def _separation(crowd: Crowd, near: NDArray[np.bool_], apart: float, *, alone: float) -> float:
+    """How surely colours `apart` standard deviations apart are two and not one lump cut in half.
+
+    Either they are farther apart than a lump's halves, or no other cut is nearly as good; `alone`
+    is 0 where no other was found.
+    """
+    weights = crowd.weights[near]
+    people = weights.sum() ** 2 / (weights**2).sum()
+    clear = (apart - _ONE_LUMP - _FEW_PEOPLE / np.sqrt(people)) / _TWO_TEAMS
+    lumps = (apart - _ONE_LUMP) / _LUMPS
+    only = (alone - _ONE_OF_MANY) / (_ONLY_ONE - _ONE_OF_MANY)
+    return float(max(np.clip(clear, 0, 1), np.clip(lumps, 0, 1) * np.clip(only, 0, 1)))
 
 
 def _changed(weights: Array, one: Array, other: Array) -> float:
