@@ -12,9 +12,9 @@ Array = NDArray[np.float64]
 # of the difference of shorts, as against that of shirts
 _SHORTS_COUNT = 0.4
 # a colour on a sheet and in a picture differ by about so much (CIELab); most of it is the light's
-# and the camera's, the same for both teams: between them the sheets tell five times as much
+# and the camera's, the same for both teams: between them the sheets tell three times as much
 _SHEET = 25.0
-TEAM_GAIN = 5.0
+TEAM_GAIN = 3.0
 _UNTOLD = 0.6
 
 
