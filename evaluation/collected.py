@@ -80,6 +80,15 @@ class CollectedEvents:
         return CollectedEvents(self.stamped_s[rows], self.type[rows], self.player[rows])
 
 
+@dataclass(frozen=True)
+class CollectedPasses:
+    """start, end: (n, 2) metres; complete: (n,) whether a team-mate got the ball."""
+
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    complete: NDArray[np.bool_]
+
+
 def load_tracking(folder: Path) -> Tracking:
     """Load tracking as (frames, tracks, ball, identities), checked by domain.tables.
 
@@ -147,6 +156,31 @@ def load_events(folder: Path) -> CollectedEvents:
         raise InputError(f"{folder / 'event_data.parquet'}: expected events, actual none of ours")
     rows = rows.assign(stamped_s=(rows["datetime"] - start).dt.total_seconds())
     return _once(rows.sort_values(["type", "stamped_s"], kind="stable"))
+
+
+def load_passes(folder: Path) -> CollectedPasses:
+    """Load where the collected passes began and ended (columns start_x ... end_y, outcome).
+
+    Raises:
+        InputError: the file or a column is missing.
+    """
+    places = ("start_x", "start_y", "end_x", "end_y")
+    rows = _read(folder, "pass_events", (*places, "outcome")).dropna(subset=list(places))
+    xy = rows[list(places)].to_numpy(float)
+    return CollectedPasses(xy[:, :2], xy[:, 2:], rows["outcome"].fillna(False).to_numpy(bool))
+
+
+def load_possession(folder: Path) -> NDArray[np.int64]:
+    """Which side has the ball in each frame: 0 home, 1 away, -1 where the ball is dead.
+
+    Raises:
+        InputError: the file or a column (ball_status, team_possession) is missing.
+    """
+    data = _read(folder, "tracking", ("frame", "ball_status", "team_possession"))
+    data = data.sort_values("frame", ignore_index=True)
+    side = data["team_possession"].map({name: i for i, name in enumerate(SIDES)})
+    alive = (data["ball_status"] == "alive") & side.notna()
+    return np.where(alive, side.fillna(-1), -1).astype(np.int64)
 
 
 def _once(rows: pd.DataFrame) -> CollectedEvents:

@@ -17,15 +17,23 @@ MIN_LOFTED_PASS_M = 18.0
 MIN_PASS_M = 4.0
 RUN_MPS = 7.0  # how fast a passer expects a run in behind to be
 SHOT_RANGE_M = 29.0
+HEADER_RANGE_M = 13.0
 LOFT_RAD = math.radians(32.0)
 CHIP_RAD = math.radians(24.0)
 # Spread of direction and of speed of an unhurried pass; pressure adds to it.
 AIM_SPREAD_RAD = math.radians(2.2)
 SPEED_SPREAD = 0.07
+LOFT_SPREAD = 1.6  # high balls scatter more
+STRAIGHT_UP_M = 26.0
 # Worth of threat won, and of keeping the ball at all, in units of a goal.
-AMBITION = 7.0
+CROSS_FROM_X_M, CROSS_FROM_Y_M, CROSS_CHANCE = 25.0, 15.0, 0.75
+CLEAR_BEHIND_FROM_X_M = -41.0
+CLEAR_UP_TO_X_M, CLEAR_PRESSURE_M, CLEAR_CHANCE = -28.0, 2.5, 0.5
+AMBITION = 8.5
 CHOICE_SPREAD = 0.05
 KEEPING = 0.09
+WING_BONUS = 0.035  # the touchline protects: who receives there is pressed from one side
+SPACE_PER_M = 0.009  # of room that the receiver has
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,9 @@ def choose(state: MatchState, carrier: int) -> Kick | None:
     shot = consider_shot(state, carrier)
     if shot is not None:
         return shot
+    delivered = consider_cross(state, carrier) or consider_clearance(state, carrier)
+    if delivered is not None:
+        return delivered
     if state.rng.random() < _carry_share(state, carrier):
         return None
     return choose_pass(state, carrier)
@@ -68,7 +79,7 @@ def _carry_share(state: MatchState, carrier: int) -> float:
     offset = state.own(team, state.position[state.members(1 - team)] - state.position[carrier])
     ahead = offset[(offset[:, 0] > -0.5) & (np.abs(offset[:, 1]) < offset[:, 0] + 2.5)]
     road = float(np.linalg.norm(ahead, axis=1).min()) if len(ahead) else 20.0
-    return float(np.clip((road - 3.0) / 10.0, 0.1, 0.75))
+    return float(np.clip((road - 3.0) / 8.0, 0.1, 0.8))
 
 
 def consider_shot(state: MatchState, carrier: int) -> Kick | None:
@@ -80,19 +91,77 @@ def consider_shot(state: MatchState, carrier: int) -> Kick | None:
     if distance > SHOT_RANGE_M or facing < 0.35:
         return None
     desire = (1.0 - distance / (SHOT_RANGE_M + 3)) * facing
-    if state.rng.random() > 0.08 + 0.9 * desire:
+    if state.rng.random() > 0.08 + 1.1 * desire**1.4:
         return None
     return _shot(state, carrier, offset, distance)
 
 
 def _shot(state: MatchState, carrier: int, offset: Floats, distance: float) -> Kick:
-    aim_y = state.rng.choice([-1.0, 1.0]) * state.rng.uniform(1.4, 3.3) - state.ball.y
-    spread = math.radians(7.0 + 4.0 * math.exp(-state.pressure(carrier)))
+    aim_y = state.rng.choice([-1.0, 1.0]) * state.rng.uniform(1.0, 3.6) - state.ball.y
+    spread = math.radians(11.0 + 6.0 * math.exp(-state.pressure(carrier)))
     direction = math.atan2(aim_y, offset[0]) + state.rng.normal(0.0, spread)
     speed = float(np.clip(state.rng.normal(24.0, 3.0), 16.0, 31.0))
     drop = 4.9 * (distance / speed / 0.9) ** 2
-    rise = math.atan2(max(state.rng.normal(1.1, 1.2), 0.0) + drop, distance)
+    aim_z = max(state.rng.normal(1.2, 0.6) + state.rng.normal(0.0, 0.085) * distance, 0.0)
+    rise = math.atan2(aim_z + drop, distance)
     return Kick("shot", None, direction, speed, rise)
+
+
+def header_at_goal(state: MatchState, player: int) -> Kick | None:
+    """The header of an attacker who meets a high ball near the goal."""
+    offset = state.goal(state.team_of(player)) - state.ball.xy
+    distance = float(np.linalg.norm(offset))
+    if distance > HEADER_RANGE_M or abs(offset[0]) < 0.5 * distance:
+        return None
+    direction = math.atan2(state.rng.uniform(-3.2, 3.2) - state.ball.y, offset[0])
+    rise = state.rng.normal(0.0, 0.12)
+    return Kick(
+        "shot",
+        None,
+        direction + state.rng.normal(0.0, math.radians(11.0)),
+        state.rng.uniform(11.0, 17.0),
+        rise,
+    )
+
+
+def consider_cross(state: MatchState, carrier: int) -> Kick | None:
+    """A high ball in front of goal from the wing, where team-mates wait for it."""
+    team = state.team_of(carrier)
+    ball = state.own(team, state.ball.xy)
+    if ball[0] < CROSS_FROM_X_M or abs(ball[1]) < CROSS_FROM_Y_M:
+        return None
+    mates = np.array([i for i in state.outfield(team) if i != carrier])
+    place = state.own(team, _lead_points(state, mates))
+    there = state.onside(team)[mates] & (place[:, 0] > 35.0) & (np.abs(place[:, 1]) < 13.0)
+    if not there.any() or state.rng.random() > CROSS_CHANCE:
+        return None
+    mates, place = mates[there], state.own(team, place[there])
+    success = _air_success(state, team, place) + state.rng.uniform(0.0, 0.2, len(mates))
+    best = int(success.argmax())
+    return aim_pass(state, carrier, int(mates[best]), place[best], lofted=True, kind="cross")
+
+
+def consider_clearance(state: MatchState, carrier: int) -> Kick | None:
+    """A hard-pressed defender near his goal hits the ball away, rather outwards."""
+    team = state.team_of(carrier)
+    ball = state.own(team, state.ball.xy)
+    pressed = state.pressure(carrier) < CLEAR_PRESSURE_M
+    if ball[0] > CLEAR_UP_TO_X_M or not pressed or state.rng.random() > CLEAR_CHANCE:
+        return None
+    return clearance(state, carrier)
+
+
+def clearance(state: MatchState, player: int) -> Kick:
+    """The ball hit high and away from the own goal, to nobody in particular; close to the goal
+    line it may go behind.
+    """
+    team, rng = state.team_of(player), state.rng
+    widest_rad = 1.3 if state.own(team, state.ball.xy)[0] > CLEAR_BEHIND_FROM_X_M else 2.3
+    side = math.copysign(1.0, float(state.own(team, state.ball.xy)[1]) + rng.normal(0.0, 4.0))
+    angle = side * rng.uniform(0.0, widest_rad)
+    outward = state.own(team, np.array([math.cos(angle), math.sin(angle)]))
+    speed = rng.uniform(14.0, 24.0)
+    return Kick("loose", None, math.atan2(outward[1], outward[0]), speed, rng.uniform(0.2, 0.7))
 
 
 def choose_pass(
@@ -162,14 +231,15 @@ def _air_success(state: MatchState, team: int, places: Floats) -> Floats:
         return np.zeros(0)
     times = arrival_times(state, places)
     margin = times[state.members(1 - team)].min(axis=0) - times[state.members(team)].min(axis=0)
-    return np.asarray(0.66 / (1.0 + np.exp(-(margin - 0.15) / 0.35)))
+    return np.asarray(0.6 / (1.0 + np.exp(-(margin - 0.25) / 0.35)))
 
 
 def _value(state: MatchState, team: int, places: Floats, success: Floats) -> Floats:
     """Expected worth of a pass: threat won when it arrives, threat given away when it does not."""
     gain = threat(state.own(team, places)) - threat(state.own(team, state.ball.xy[None]))
     loss = threat(state.own(1 - team, places)) + 0.08
-    short = -0.0011 * np.linalg.norm(places - state.ball.xy, axis=1)
+    distance = np.linalg.norm(places - state.ball.xy, axis=1)
+    short = -0.0018 * distance - 0.004 * np.maximum(distance - 24.0, 0.0)
     crowd = np.linalg.norm(
         places[:, None] - state.position[state.members(1 - team)][None], axis=2
     ).min(axis=1)
@@ -177,7 +247,8 @@ def _value(state: MatchState, team: int, places: Floats, success: Floats) -> Flo
         success * (AMBITION * gain + KEEPING)
         - (1 - success) * loss
         + short
-        + 0.004 * np.minimum(crowd, 6)
+        + SPACE_PER_M * np.minimum(crowd, 8.0)
+        + WING_BONUS * np.clip((np.abs(places[:, 1]) - 14.0) / 6.0, 0.0, 1.0)
     )
 
 
@@ -185,9 +256,11 @@ def threat(own_xy: Floats) -> Floats:
     """Rough chance (n) that a possession at points (n, 2) of an attack towards +x ends in a goal.
 
     Shaped after published expected-threat grids (Singh, 2018): about 0.01 at the halfway line,
-    0.03 at 25 m and 0.3 in front of goal.
+    0.03 at 25 m and 0.3 in front of goal; far from it, the wings are worth as much as the middle.
     """
-    to_goal = np.hypot(52.5 - own_xy[:, 0], 1.2 * own_xy[:, 1])
+    ahead = 52.5 - own_xy[:, 0]
+    aside = np.clip(1.3 - ahead / 45.0, 0.2, 1.2) * own_xy[:, 1]
+    to_goal = np.hypot(ahead, aside)
     return np.asarray(0.3 * np.exp(-to_goal / 14.0) + 0.05 * np.exp(-to_goal / 40.0))
 
 
@@ -195,14 +268,22 @@ def _arrival_speed(distance_m: float) -> float:
     return 4.6 + 0.13 * distance_m
 
 
-def aim_pass(state: MatchState, passer: int, receiver: int, place: Floats, lofted: bool) -> Kick:
+def aim_pass(
+    state: MatchState,
+    passer: int,
+    receiver: int,
+    place: Floats,
+    lofted: bool,
+    kind: str | None = None,
+) -> Kick:
     """The kick to `place`, with the errors of a human in a hurry."""
     offset = place - state.ball.xy
     distance = max(float(np.linalg.norm(offset)), 1.0)
     hurry = 1.0 + 1.2 * math.exp(-state.pressure(passer) / 1.5)
+    hurry *= LOFT_SPREAD if lofted else 1.0
     direction = math.atan2(offset[1], offset[0]) + state.rng.normal(0.0, AIM_SPREAD_RAD * hurry)
     strength = 1.0 + state.rng.normal(0.0, SPEED_SPREAD * hurry)
-    kind = "cross" if lofted and _is_cross(state, passer, place) else "pass"
+    kind = kind or ("cross" if lofted and _is_cross(state, passer, place) else "pass")
     if lofted:
         elevation = LOFT_RAD if distance > 30 else CHIP_RAD
         return Kick(
@@ -228,6 +309,8 @@ def dribble_target(state: MatchState, carrier: int) -> tuple[Floats, float]:
     team = state.team_of(carrier)
     here = state.position[carrier]
     forward = state.goal(team) - here
+    # far from the goal line one runs up the pitch, not at the goal: wings stay wings
+    forward[1] *= max(1.0 - abs(float(forward[0])) / STRAIGHT_UP_M, 0.1)
     direction = forward / max(float(np.linalg.norm(forward)), 1e-6)
     rivals = state.position[state.members(1 - team)]
     away = here - rivals

@@ -6,21 +6,27 @@ import numpy as np
 
 from domain.pitch import GOAL_HEIGHT_M, GOAL_WIDTH_M
 from simulation.ball_flight import BALL_RADIUS_M
-from simulation.choices import Kick, choose_pass
+from simulation.choices import Kick, choose_pass, clearance, header_at_goal
 from simulation.people import KEEPERS, PLAYERS
 from simulation.state import TICK_S, Action, Flight, MatchState
 
 REACH_M = 0.85
 HEAD_REACH_M = 2.35
 HEADER_FROM_M = 1.3
+HEADER_CHANCE = 0.75  # that who gets to a high ball heads it, whichever side he is on
 RETRY_S = 0.7
 KICKER_PAUSE_S = 0.5
 TACKLE_REACH_M = 1.25
-TACKLE_RATE_PER_S = 1.3
-FOUL_SHARE = 0.12
+TACKLE_RATE_PER_S = 2.2
+FOUL_SHARE = 0.42
+WON_SHARE = 0.33
+# A pass right past a presser's feet: he has no time to react and at best gets a leg to it.
+AT_THE_FEET_S = 0.3
+LEG_OUT_CHANCE, THROWN_IN_CHANCE = 0.12, 0.6  # at passes; at shots and crosses
 TOUCHLINE_ZONE_M = 20.0  # from here outwards tackles like to end in touch
+GOAL_LINE_ZONE_M = 42.0  # from here towards the own goal line they like to end behind it
 BLOCK_CHANCE = 0.1  # that a block ends at the defender's feet; most come off him
-DIVE_REACH_M = 2.5
+DIVE_REACH_M = 2.7
 GESTURE_NONE, GESTURE_ARMS_UP, GESTURE_HOLD, GESTURE_DIVE = range(4)
 
 
@@ -101,8 +107,10 @@ def _end_flight(state: MatchState, player: int) -> None:
     elif same:
         close_flight(state, "complete", player if player != flight.kicker else None)
     else:
+        loose = flight.kind == "loose"
         close_flight(state, "incomplete", None)
-        _note(state, "interception", player, "won")
+        if not loose:
+            _note(state, "interception", player, "won")
 
 
 def save(state: MatchState, keeper: int) -> None:
@@ -175,6 +183,8 @@ def _try(state: MatchState, player: int) -> bool:
     flight = state.flight
     if flight is not None:
         flight.tried_s[player] = state.time_s
+        if _too_close_to_react(state, player, flight):
+            return _leg_out(state, player, flight)
     if state.rng.random() < _control_chance(state, player):
         gain(state, player)
         if state.ball.z > HEADER_FROM_M and not state.in_hands:
@@ -186,11 +196,26 @@ def _try(state: MatchState, player: int) -> bool:
     return False
 
 
+def _too_close_to_react(state: MatchState, player: int, flight: Flight) -> bool:
+    rival = state.team_of(player) != state.team_of(flight.kicker)
+    return rival and state.time_s - flight.start_s < AT_THE_FEET_S
+
+
+def _leg_out(state: MatchState, player: int, flight: Flight) -> bool:
+    chance = LEG_OUT_CHANCE if flight.kind == "pass" else THROWN_IN_CHANCE
+    blocked = bool(state.rng.random() < chance)
+    if blocked:
+        _deflect(state, player)
+    return blocked
+
+
 def _control_chance(state: MatchState, player: int) -> float:
     """Better for the receiver and for slow balls; a quick ball past an opponent mostly passes."""
     ball = np.array([state.ball.vx, state.ball.vy])
     relative = float(np.linalg.norm(ball - state.velocity[player]))
     flight = state.flight
+    if state.ball.z > HEADER_FROM_M and not state.is_keeper(player):
+        return HEADER_CHANCE
     if flight is None or state.team_of(player) == state.team_of(flight.kicker):
         return float(np.clip(0.99 - 0.012 * max(relative - 9.0, 0.0), 0.6, 0.99))
     if state.is_keeper(player):
@@ -201,7 +226,13 @@ def _control_chance(state: MatchState, player: int) -> float:
 
 
 def _header(state: MatchState, player: int) -> None:
-    """A ball won in the air is headed on to somebody near, or away."""
+    """A ball won in the air is headed at goal, out of the own area, or on to somebody near."""
+    attempt = header_at_goal(state, player)
+    if attempt is None and _in_own_area(state, player):
+        attempt = clearance(state, player)
+    if attempt is not None:
+        kick(state, player, attempt)
+        return
     decision = choose_pass(state, player, longest_m=20.0)
     outward = state.goal(state.team_of(player)) - state.ball.xy
     direction = math.atan2(outward[1], outward[0]) + state.rng.normal(0.0, 0.5)
@@ -215,7 +246,7 @@ def _deflect(state: MatchState, player: int) -> None:
     """The ball comes off a leg, slower and somewhere else."""
     ball, rng = state.ball, state.rng
     speed = math.hypot(ball.vx, ball.vy) * rng.uniform(0.25, 0.6)
-    direction = math.atan2(ball.vy, ball.vx) + rng.normal(0.0, 0.9)
+    direction = math.atan2(ball.vy, ball.vx) + rng.normal(0.0, 1.2)
     ball.kick(direction, max(speed, 1.0), float(rng.uniform(0.0, 0.3)))
     state.last_touch = player
     state.path_s = -100.0
@@ -226,7 +257,7 @@ def _deflect(state: MatchState, player: int) -> None:
 
 def _try_save(state: MatchState) -> bool:
     """The keeper at a shot: within his reach he catches it or turns it away."""
-    if state.saving is None or state.flight is None:
+    if state.saving is None or state.flight is None or not _goes_in(*state.saving[:2]):
         return False
     keeper = KEEPERS[1 - state.team_of(state.flight.kicker)]
     gap = state.position[keeper] - state.ball.xy
@@ -237,10 +268,15 @@ def _try_save(state: MatchState) -> bool:
         return False
     state.flight.tried_s[keeper] = state.time_s
     reach = math.hypot(gap[1], max(state.ball.z - 1.2, 0.0))
-    if reach > DIVE_REACH_M or state.rng.random() > 0.97 - 0.4 * (reach / DIVE_REACH_M) ** 2:
+    if reach > DIVE_REACH_M or state.rng.random() > 0.97 - 0.3 * (reach / DIVE_REACH_M) ** 2:
         return False
     _catch_or_parry(state, keeper, reach)
     return True
+
+
+def _goes_in(y: float, z: float) -> bool:
+    """Whether a shot that crosses the line there needs a save; a keeper lets others pass."""
+    return abs(y) < GOAL_WIDTH_M / 2 + 0.25 and z < GOAL_HEIGHT_M + 0.2
 
 
 def _catch_or_parry(state: MatchState, keeper: int, reach: float) -> None:
@@ -251,7 +287,7 @@ def _catch_or_parry(state: MatchState, keeper: int, reach: float) -> None:
     save(state, keeper)
     outward = math.pi if ball.vx > 0 else 0.0
     side = math.copysign(1.0, ball.y - state.position[keeper, 1])
-    turn = side * rng.uniform(0.7, 1.9) * (-1.0 if ball.vx > 0 else 1.0)
+    turn = side * rng.uniform(0.9, 2.6) * (-1.0 if ball.vx > 0 else 1.0)
     ball.kick(outward + turn, float(rng.uniform(5.0, 9.0)), float(rng.uniform(0.1, 0.5)))
     state.last_touch = keeper
     state.path_s = -100.0
@@ -265,7 +301,7 @@ def dive(state: MatchState) -> None:
         return
     keeper = KEEPERS[1 - state.team_of(state.flight.kicker)]
     y, z, crossing_s = state.saving
-    if state.time_s < state.flight.start_s + 0.22:
+    if state.time_s < state.flight.start_s + 0.18:
         return
     state.target[keeper, 1] = np.clip(y, -GOAL_WIDTH_M / 2 - 0.5, GOAL_WIDTH_M / 2 + 0.5)
     state.target[keeper, 0] = state.position[keeper, 0]
@@ -300,7 +336,7 @@ def _tackle(state: MatchState, rival: int, carrier: int) -> str | None:
     if luck < FOUL_SHARE and not _in_own_area(state, rival):
         _note(state, "foul", rival, None)
         return "foul"
-    if luck < 0.55:
+    if luck < FOUL_SHARE + WON_SHARE:
         _note(state, "tackle", rival, "won")
         end_spell(state)
         state.carrier = None
@@ -324,6 +360,9 @@ def _poke(state: MatchState, rival: int) -> None:
     direction = state.rng.uniform(-math.pi, math.pi)
     if abs(state.ball.y) > TOUCHLINE_ZONE_M and state.rng.random() < 0.6:
         direction = math.copysign(math.pi / 2, state.ball.y) + state.rng.normal(0.0, 0.5)
+    if float(state.own(state.team_of(rival), state.ball.xy)[0]) < -GOAL_LINE_ZONE_M:
+        behind = -state.attack_sign[state.team_of(rival)]
+        direction = (0.0 if behind > 0 else math.pi) + state.rng.normal(0.0, 0.9)
     state.ball.kick(float(direction), float(state.rng.uniform(3, 8)))
 
 

@@ -20,9 +20,18 @@ LENGTH_OUT_M, LENGTH_IN_M = 25.0, 36.0
 HALF_WIDTH_OUT_M, HALF_WIDTH_IN_M = 20.0, 28.5
 SHIFT_OUT, SHIFT_IN = 0.58, 0.22
 
+# Where attackers go for a cross, seen by a team that attacks +x with the ball on its left.
+BOX_FROM_X_M, BOX_FROM_Y_M = 24.0, 13.0
+BOX_PLACES = ((46.0, 4.0), (42.0, 1.0), (37.0, -2.0), (45.5, -6.0))
+# Near their goal the defenders leave the wing to one of them and stay in front of goal.
+RETREAT_FROM_X_M, RETREAT_M, STAY_SHARE = -12.0, 6.0, 0.55
+
 WANDER_M, WANDER_S = 1.6, 7.0
 MARKING_RANGE_M = 8.0
+CLOSE_MARKING_M = 18.0  # this near to the goal the opponent is marked and not the zone
+PRESS_SHARE, CONTAIN_M = 0.4, 2.4  # away from goal the nearest defender rather holds than bites
 PRESS_COVER_M = 6.0
+PRESS_HARD_M = 24.0  # this near to the goal the second defender closes the ball down as well
 RUN_CHANCE_PER_S = 0.08
 RUN_S = 2.6
 NOTICE_RUN_S = 0.3
@@ -62,10 +71,12 @@ def block_places(state: MatchState, team: int, ball_xy: Floats) -> Floats:
     depth = np.array([s.depth + phase * (s.attack_depth - s.depth) for s in slots])
     width = np.array([s.width for s in slots])
     line = _mix(phase, *(base + rate * (ball[0] + 52.5) for base, rate in (LINE_OUT, LINE_IN)))
-    line = float(np.clip(line, *LINE_LIMITS))
+    deep = float(np.clip((RETREAT_FROM_X_M - ball[0]) / 15.0, 0.0, 1.0))
+    line = float(np.clip(line - (1.0 - phase) * RETREAT_M * deep, *LINE_LIMITS))
     x = line + depth * _mix(phase, LENGTH_OUT_M, LENGTH_IN_M)
     half = _mix(phase, HALF_WIDTH_OUT_M, HALF_WIDTH_IN_M)
-    y = ball[1] * _mix(phase, SHIFT_OUT, SHIFT_IN) + width * half
+    shift = _mix(phase, SHIFT_OUT * (1.0 - STAY_SHARE * deep), SHIFT_IN)
+    y = ball[1] * shift + width * half
     places = np.column_stack([np.minimum(x, 50.0), np.clip(y, -32.0, 32.0)])
     return np.asarray(state.own(team, places))
 
@@ -84,6 +95,23 @@ def _block(state: MatchState, team: int) -> None:
     _set(state, outfield, state.own(team, own), np.where(running, 8.0, 6.2))
     if state.possession == team:
         _start_runs(state, team)
+        _attack_the_box(state, team)
+
+
+def _attack_the_box(state: MatchState, team: int) -> None:
+    """With the ball on the wing near the goal, the foremost run to the posts and the spot."""
+    ball = state.own(team, state.perceived_ball)
+    if ball[0] < BOX_FROM_X_M or abs(ball[1]) < BOX_FROM_Y_M:
+        return
+    outfield = np.array([i for i in state.outfield(team) if i != state.carrier])
+    here = state.own(team, state.position[outfield])
+    distance = np.linalg.norm(here - np.array([43.0, 0.0]), axis=1)
+    runners = outfield[np.argsort(distance, kind="stable")[: len(BOX_PLACES)]]
+    places = np.array(BOX_PLACES) * np.array([1.0, np.sign(ball[1])])
+    # the one nearest to the ball's side goes to the near post, the next ones farther across
+    runners = runners[np.argsort(-np.sign(ball[1]) * state.own(team, state.position[runners])[:, 1])]
+    places[:, 0] = np.minimum(places[:, 0], state.offside_line(team) - 0.4)
+    _set(state, runners, state.own(team, places), np.full(len(runners), 7.0))
 
 
 def _start_runs(state: MatchState, team: int) -> None:
@@ -112,7 +140,7 @@ def _set(state: MatchState, who: np.ndarray, target: Floats, cap: Floats) -> Non
     """Aim `who` at `target`; people stroll when nearly there and run when far away."""
     distance = np.linalg.norm(target - state.position[who], axis=1)
     state.target[who] = target
-    state.pace[who] = np.minimum(np.maximum(0.5 * (distance - 0.9), 0.0) + 0.2, cap)
+    state.pace[who] = np.minimum(np.maximum(0.44 * (distance - 0.9), 0.0) + 0.2, cap)
 
 
 def _mark(state: MatchState, team: int) -> None:
@@ -126,7 +154,8 @@ def _mark(state: MatchState, team: int) -> None:
     shadow = rivals[nearest]
     shadow = shadow + 1.4 * _unit(goal - shadow)
     danger = np.exp(-np.linalg.norm(shadow - goal, axis=1) / 35.0)
-    share = np.where(distance.min(axis=1) < MARKING_RANGE_M, 0.1 + 0.7 * danger, 0.0)[:, None]
+    danger = np.maximum(danger, np.linalg.norm(shadow - goal, axis=1) < CLOSE_MARKING_M)
+    share = np.where(distance.min(axis=1) < MARKING_RANGE_M, 0.1 + 0.8 * danger, 0.0)[:, None]
     target = state.target[outfield] * (1 - share) + shadow * share
     _set(state, outfield, target, np.full(len(outfield), 6.6))
 
@@ -144,9 +173,10 @@ def _press(state: MatchState, team: int) -> None:
     order = outfield[np.argsort(np.linalg.norm(state.position[outfield] - ahead, axis=1))]
     goal_side = _unit(state.goal(1 - team) - ahead)
     close = float(np.linalg.norm(state.position[order[0]] - ahead))
-    jockey = 0.9 if state.rng.random() < 0.5 else 1.8
+    near_goal = float(np.linalg.norm(state.goal(1 - team) - ahead)) < PRESS_HARD_M
+    jockey = 0.9 if near_goal or state.rng.random() < PRESS_SHARE else CONTAIN_M
     first = ahead + goal_side * (jockey if close < 4 else 1.0)
-    second = ahead + goal_side * PRESS_COVER_M
+    second = ahead + goal_side * (2.0 if near_goal else PRESS_COVER_M)
     _set(state, order[:1], first[None], np.array([6.4]))
     state.pace[order[0]] = max(state.pace[order[0]], 3.4 if close > 2 else 2.2)
     share = 0.6
