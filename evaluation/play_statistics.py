@@ -218,9 +218,7 @@ def _ball(matches: Sequence[PlayedMatch]) -> Scores:
 
 
 def _passing(matches: Sequence[PlayedMatch], alive_min: float) -> Scores:
-    length = np.concatenate(
-        [np.linalg.norm(m.pass_end - m.pass_start, axis=1) for m in matches]
-    )
+    length = np.concatenate([np.linalg.norm(m.pass_end - m.pass_start, axis=1) for m in matches])
     complete = sum(int(m.complete.sum()) for m in matches)
     return {
         "passes_per_min": share(len(length), alive_min),
@@ -237,5 +235,7 @@ def _events(matches: Sequence[PlayedMatch], alive_min: float) -> Scores:
     return {
         **{f"{kind}_per_min": share(count, alive_min) for kind, count in counts.items()},
         "goals_per_shot": share(counts["goal"], counts["shot"]),
-        "shots_on_target_share": share(on_target, counts["shot"]) if on_target is not None else None,
+        "shots_on_target_share": share(on_target, counts["shot"])
+        if on_target is not None
+        else None,
     }

@@ -24,11 +24,12 @@ CHIP_RAD = math.radians(24.0)
 AIM_SPREAD_RAD = math.radians(2.2)
 SPEED_SPREAD = 0.07
 LOFT_SPREAD = 1.6  # high balls scatter more
+LINE_ERROR_M = 0.5  # how well passers see the offside line
 STRAIGHT_UP_M = 26.0
 # Worth of threat won, and of keeping the ball at all, in units of a goal.
 CROSS_FROM_X_M, CROSS_FROM_Y_M, CROSS_CHANCE = 25.0, 15.0, 0.75
 CLEAR_BEHIND_FROM_X_M = -41.0
-CLEAR_UP_TO_X_M, CLEAR_PRESSURE_M, CLEAR_CHANCE = -28.0, 2.5, 0.5
+CLEAR_UP_TO_X_M, CLEAR_PRESSURE_M, CLEAR_CHANCE = -28.0, 2.5, 0.65
 AMBITION = 8.5
 CHOICE_SPREAD = 0.05
 KEEPING = 0.09
@@ -91,14 +92,14 @@ def consider_shot(state: MatchState, carrier: int) -> Kick | None:
     if distance > SHOT_RANGE_M or facing < 0.35:
         return None
     desire = (1.0 - distance / (SHOT_RANGE_M + 3)) * facing
-    if state.rng.random() > 0.08 + 1.1 * desire**1.4:
+    if state.rng.random() > 0.06 + 1.0 * desire**1.4:
         return None
     return _shot(state, carrier, offset, distance)
 
 
 def _shot(state: MatchState, carrier: int, offset: Floats, distance: float) -> Kick:
     aim_y = state.rng.choice([-1.0, 1.0]) * state.rng.uniform(1.0, 3.6) - state.ball.y
-    spread = math.radians(11.0 + 6.0 * math.exp(-state.pressure(carrier)))
+    spread = math.radians(14.0 + 6.0 * math.exp(-state.pressure(carrier)))
     direction = math.atan2(aim_y, offset[0]) + state.rng.normal(0.0, spread)
     speed = float(np.clip(state.rng.normal(24.0, 3.0), 16.0, 31.0))
     drop = 4.9 * (distance / speed / 0.9) ** 2
@@ -183,7 +184,8 @@ def choose_pass(
 def _pass_options(state: MatchState, passer: int, longest_m: float) -> _Passes:
     team = state.team_of(passer)
     mates = np.arange(PLAYERS)[state.members(team)]
-    allowed = state.onside(team)[mates] & (mates != passer)
+    misjudged_m = state.rng.normal(0.0, LINE_ERROR_M)
+    allowed = state.onside(team, misjudged_m)[mates] & (mates != passer)
     mates = mates[allowed]
     place = _lead_points(state, mates)
     distance = np.linalg.norm(place - state.ball.xy, axis=1)

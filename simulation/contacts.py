@@ -4,10 +4,9 @@ import math
 
 import numpy as np
 
-from domain.pitch import GOAL_HEIGHT_M, GOAL_WIDTH_M
 from simulation.ball_flight import BALL_RADIUS_M
 from simulation.choices import Kick, choose_pass, clearance, header_at_goal
-from simulation.people import KEEPERS, PLAYERS
+from simulation.people import PLAYERS
 from simulation.state import TICK_S, Action, Flight, MatchState
 
 REACH_M = 0.85
@@ -25,8 +24,8 @@ AT_THE_FEET_S = 0.3
 LEG_OUT_CHANCE, THROWN_IN_CHANCE = 0.12, 0.6  # at passes; at shots and crosses
 TOUCHLINE_ZONE_M = 20.0  # from here outwards tackles like to end in touch
 GOAL_LINE_ZONE_M = 42.0  # from here towards the own goal line they like to end behind it
+NEVER_OFFSIDE = ("throw_in", "corner", "goal_kick")  # Laws of the Game, law 11
 BLOCK_CHANCE = 0.1  # that a block ends at the defender's feet; most come off him
-DIVE_REACH_M = 2.7
 GESTURE_NONE, GESTURE_ARMS_UP, GESTURE_HOLD, GESTURE_DIVE = range(4)
 
 
@@ -38,6 +37,9 @@ def kick(state: MatchState, kicker: int, decision: Kick) -> None:
     state.flight = Flight(
         decision.kind, kicker, decision.receiver, state.time_s, state.ball_point()
     )
+    receiver = decision.receiver
+    if receiver is not None and state.restart_kind not in NEVER_OFFSIDE:
+        state.flight.offside = not state.onside(state.team_of(kicker))[receiver]
     state.flight.tried_s[kicker] = state.time_s + KICKER_PAUSE_S - RETRY_S
     state.carrier, state.in_hands = None, False
     state.possession, state.last_touch = state.team_of(kicker), kicker
@@ -104,6 +106,9 @@ def _end_flight(state: MatchState, player: int) -> None:
             save(state, player)
         else:
             close_flight(state, "blocked", None)
+    elif same and flight.offside and player == flight.intended and flight.touched_by is None:
+        state.flagged = state.point(player)
+        close_flight(state, "offside", player)
     elif same:
         close_flight(state, "complete", player if player != flight.kicker else None)
     else:
@@ -150,7 +155,7 @@ def _note(state: MatchState, kind: str, player: int, outcome: str | None = None)
 
 def touches(state: MatchState) -> None:
     """Let those in reach of a free ball try to play it, the nearest first."""
-    if _try_save(state) or state.ball.z > HEAD_REACH_M:
+    if state.ball.z > HEAD_REACH_M:
         return
     distance = state.distance_to_ball()
     for player in np.argsort(distance)[:4]:
@@ -245,7 +250,7 @@ def _header(state: MatchState, player: int) -> None:
 def _deflect(state: MatchState, player: int) -> None:
     """The ball comes off a leg, slower and somewhere else."""
     ball, rng = state.ball, state.rng
-    speed = math.hypot(ball.vx, ball.vy) * rng.uniform(0.25, 0.6)
+    speed = math.hypot(ball.vx, ball.vy) * rng.uniform(0.3, 0.75)
     direction = math.atan2(ball.vy, ball.vx) + rng.normal(0.0, 1.2)
     ball.kick(direction, max(speed, 1.0), float(rng.uniform(0.0, 0.3)))
     state.last_touch = player
@@ -253,67 +258,6 @@ def _deflect(state: MatchState, player: int) -> None:
     if state.flight is not None:
         state.flight.touched_by = player
         state.saving = None
-
-
-def _try_save(state: MatchState) -> bool:
-    """The keeper at a shot: within his reach he catches it or turns it away."""
-    if state.saving is None or state.flight is None or not _goes_in(*state.saving[:2]):
-        return False
-    keeper = KEEPERS[1 - state.team_of(state.flight.kicker)]
-    gap = state.position[keeper] - state.ball.xy
-    if abs(gap[0]) > 0.75:
-        return False
-    state.flight.tried_s.setdefault(keeper, -100.0)
-    if state.flight.tried_s[keeper] > 0:
-        return False
-    state.flight.tried_s[keeper] = state.time_s
-    reach = math.hypot(gap[1], max(state.ball.z - 1.2, 0.0))
-    if reach > DIVE_REACH_M or state.rng.random() > 0.97 - 0.3 * (reach / DIVE_REACH_M) ** 2:
-        return False
-    _catch_or_parry(state, keeper, reach)
-    return True
-
-
-def _goes_in(y: float, z: float) -> bool:
-    """Whether a shot that crosses the line there needs a save; a keeper lets others pass."""
-    return abs(y) < GOAL_WIDTH_M / 2 + 0.25 and z < GOAL_HEIGHT_M + 0.2
-
-
-def _catch_or_parry(state: MatchState, keeper: int, reach: float) -> None:
-    ball, rng = state.ball, state.rng
-    if reach < 0.9 and rng.random() < 0.8:
-        gain(state, keeper)
-        return
-    save(state, keeper)
-    outward = math.pi if ball.vx > 0 else 0.0
-    side = math.copysign(1.0, ball.y - state.position[keeper, 1])
-    turn = side * rng.uniform(0.9, 2.6) * (-1.0 if ball.vx > 0 else 1.0)
-    ball.kick(outward + turn, float(rng.uniform(5.0, 9.0)), float(rng.uniform(0.1, 0.5)))
-    state.last_touch = keeper
-    state.path_s = -100.0
-    state.flight = Flight("loose", keeper, None, state.time_s, state.ball_point())
-    state.flight.tried_s[keeper] = state.time_s
-
-
-def dive(state: MatchState) -> None:
-    """Move a keeper towards the place where a shot will cross, and lean him into his dive."""
-    if state.saving is None or state.flight is None:
-        return
-    keeper = KEEPERS[1 - state.team_of(state.flight.kicker)]
-    y, z, crossing_s = state.saving
-    if state.time_s < state.flight.start_s + 0.18:
-        return
-    state.target[keeper, 1] = np.clip(y, -GOAL_WIDTH_M / 2 - 0.5, GOAL_WIDTH_M / 2 + 0.5)
-    state.target[keeper, 0] = state.position[keeper, 0]
-    state.pace[keeper] = 7.0
-    wide = abs(y) < GOAL_WIDTH_M / 2 + 0.8 and z < GOAL_HEIGHT_M + 0.5
-    gap = y - state.position[keeper, 1]
-    if wide and crossing_s - state.time_s < 0.4 and abs(gap) > 0.7:
-        state.gesture[keeper] = GESTURE_DIVE
-        facing = math.cos(state.heading[keeper])
-        state.lean[keeper] += np.clip(
-            math.copysign(1.25, gap * facing) - state.lean[keeper], -0.09, 0.09
-        )
 
 
 def tackles(state: MatchState) -> str | None:

@@ -62,7 +62,7 @@ def simulate(options: SimulationOptions) -> SimulatedMatch:
     home = draw_formation(looks, options.home_formation)
     away = draw_formation(looks, options.away_formation)
     people = draw_people(looks, kits, (home, away))
-    record = play(people, options.seconds, moves)
+    record = play(people, options.schedule, moves)
     time_s = np.arange(options.frame_count) / float(options.rate)
     motion = at_frames(record, time_s)
     shown = film(record, motion, options, filming)

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from domain.errors import InputError
 from simulation.formations import FORMATIONS
+from simulation.halves import Schedule
 
 CAMERAS = ("main", "wide", "behind_goal", "amateur")
 
@@ -14,7 +15,8 @@ VALIDATION_SEEDS_FROM = 900_000
 TEST_SEEDS_FROM = 950_000
 LAST_SEED = 999_999
 
-MAX_SECONDS = 3600.0  # one half with its added time
+MAX_SECONDS = 7200.0  # two halves with added time and a break
+BREAK_RANGE_S = (10.0, 1800.0)
 MIN_SECONDS = 1.0
 FPS_RANGE = (5.0, 60.0)
 WIDTH_RANGE = (160, 3840)
@@ -32,9 +34,11 @@ def seed_use(seed: int) -> str:
 class SimulationOptions:
     """A match to simulate. The same options give the same bytes on one machine.
 
-    `seconds` of the first half are played from the kick-off; `fps` frames a second of
-    `width` by `height` pixels (even numbers) are seen by `camera`; `broadcast` cuts from the main
-    camera to others, close-ups and replays; a formation that is not given is drawn by the seed.
+    `seconds` are played from the kick-off of the first half, which ends at `half_time_s` where that
+    is given; after `break_s` the teams have changed ends and the second half begins. `fps` frames
+    a second of `width` by `height` pixels (even numbers) are seen by `camera`; `broadcast` cuts
+    from the main camera to others, close-ups and replays; a formation that is not given is drawn by
+    the seed.
 
     Raises:
         InputError: a value is outside its legal range.
@@ -47,6 +51,8 @@ class SimulationOptions:
     height: int = 720
     camera: str = "main"
     broadcast: bool = False
+    half_time_s: float | None = None
+    break_s: float = 60.0
     home_formation: str | None = None
     away_formation: str | None = None
 
@@ -59,9 +65,16 @@ class SimulationOptions:
         _one_of("camera", self.camera, CAMERAS)
         if self.broadcast and self.camera != "main":
             raise InputError(f"simulation: a broadcast starts from main, not from {self.camera}")
+        _within("break_s", self.break_s, *BREAK_RANGE_S)
+        if self.half_time_s is not None:
+            _within("half_time_s", self.half_time_s, MIN_SECONDS, self.seconds - self.break_s)
         for name in ("home_formation", "away_formation"):
             if getattr(self, name) is not None:
                 _one_of(name, getattr(self, name), tuple(FORMATIONS))
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(self.seconds, self.half_time_s, self.break_s)
 
     @property
     def rate(self) -> Fraction:

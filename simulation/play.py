@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from domain.periods import Period
 from simulation.arrays import Floats, Ints
 from simulation.choices import Kick, choose, dribble_target
 from simulation.contacts import (
@@ -11,16 +12,17 @@ from simulation.contacts import (
     GESTURE_HOLD,
     GESTURE_NONE,
     carry,
-    dive,
     kick,
     tackles,
     touches,
 )
+from simulation.halves import Schedule, follow_schedule, rest
+from simulation.keeping import dive, try_save
 from simulation.movement import step, turn
 from simulation.officials import place_officials, stand_ready
 from simulation.people import PEOPLE, PLAYERS, Person
 from simulation.positioning import THINK_S, think
-from simulation.restarts import advance, arrange, foul, opening, out_of_play
+from simulation.restarts import advance, arrange, foul, offside, opening, out_of_play, roll_out
 from simulation.state import TICK_S, Action, MatchState, new_state
 
 THINK_TICKS = round(THINK_S / TICK_S)
@@ -33,7 +35,7 @@ class PlayRecord:
 
     position (t, 25, 2) metres; heading (t, 25) radians from +x; lean (t, 25) radians to the right
     of where one faces; gesture (t, 25); ball (t, 3) metres; team (t) 0 or 1 in possession, -1 dead;
-    carrier (t) index or -1.
+    carrier (t) index or -1. `attack_sign` is that of the first half; `periods` has them all.
     """
 
     people: list[Person]
@@ -47,22 +49,27 @@ class PlayRecord:
     carrier: Ints
     actions: list[Action]
     placements_s: list[float]
+    periods: list[Period]
 
 
-def play(people: list[Person], seconds: float, rng: np.random.Generator) -> PlayRecord:
-    """Play `seconds` from the kick-off of the first half."""
+def play(people: list[Person], schedule: Schedule, rng: np.random.Generator) -> PlayRecord:
+    """Play from the kick-off of the first half to the end of the schedule."""
     state = new_state(people, rng)
+    state.first_kick_off = state.possession
+    state.periods.append(schedule.first_period(state.attack_sign[0]))
     state.restart = opening(state)
     stand_ready(state)
     state.heading = np.arctan2(-state.position[:, 1], -state.position[:, 0])
-    recorder = _Recorder(round(seconds / TICK_S) + 2)
+    recorder = _Recorder(round(schedule.seconds / TICK_S) + 2, state.attack_sign)
     for _ in range(recorder.length):
         recorder.keep(state)
-        _tick(state)
+        advance_tick(state, schedule)
     return recorder.finish(state)
 
 
-def _tick(state: MatchState) -> None:
+def advance_tick(state: MatchState, schedule: Schedule) -> None:
+    """Play on by `TICK_S`."""
+    follow_schedule(state, schedule)
     if state.tick % THINK_TICKS == 0:
         _think(state)
     _calm(state)
@@ -73,6 +80,9 @@ def _tick(state: MatchState) -> None:
 
 
 def _think(state: MatchState) -> None:
+    if state.resting:
+        rest(state)
+        return
     if state.restart is not None:
         arrange(state)
     else:
@@ -91,7 +101,7 @@ def _calm(state: MatchState) -> None:
 
 
 def _move(state: MatchState) -> None:
-    if state.carrier is not None and state.restart is None:
+    if state.carrier is not None and state.in_play:
         _run_with_ball(state, state.carrier)
     pace = np.where(state.time_s < state.slowed_until_s, np.minimum(state.pace, 1.2), state.pace)
     state.position, state.velocity = step(
@@ -113,6 +123,9 @@ def _run_with_ball(state: MatchState, carrier: int) -> None:
 
 
 def _play_ball(state: MatchState) -> None:
+    if state.resting:
+        roll_out(state)
+        return
     if state.restart is not None:
         advance(state)
         return
@@ -124,7 +137,11 @@ def _play_ball(state: MatchState) -> None:
         _maybe_kick(state)
     else:
         state.ball.advance(TICK_S)
-        touches(state)
+        if not try_save(state):
+            touches(state)
+    if state.flagged is not None:
+        state.restart = offside(state)
+        return
     state.restart = out_of_play(state)
 
 
@@ -142,8 +159,8 @@ def _maybe_kick(state: MatchState) -> None:
 class _Recorder:
     """Arrays that fill up tick by tick."""
 
-    def __init__(self, length: int) -> None:
-        self.length = length
+    def __init__(self, length: int, attack_sign: tuple[int, int]) -> None:
+        self.length, self.attack_sign = length, attack_sign
         self.position = np.zeros((length, PEOPLE, 2))
         self.heading, self.lean = np.zeros((length, PEOPLE)), np.zeros((length, PEOPLE))
         self.gesture = np.zeros((length, PEOPLE), np.int64)
@@ -156,7 +173,7 @@ class _Recorder:
         self.position[row], self.heading[row] = state.position, state.heading
         self.lean[row], self.gesture[row] = state.lean, state.gesture
         self.ball[row] = state.ball.x, state.ball.y, state.ball.z
-        if state.restart is None:
+        if state.in_play:
             self.team[row] = state.possession
         if state.carrier is not None and state.carrier < PLAYERS:
             self.carrier[row] = state.carrier
@@ -164,7 +181,7 @@ class _Recorder:
     def finish(self, state: MatchState) -> PlayRecord:
         return PlayRecord(
             state.people,
-            state.attack_sign,
+            self.attack_sign,
             self.position,
             self.heading,
             self.lean,
@@ -174,4 +191,5 @@ class _Recorder:
             self.carrier,
             state.actions,
             state.placements_s,
+            state.periods,
         )

@@ -24,7 +24,7 @@ SHIFT_OUT, SHIFT_IN = 0.58, 0.22
 BOX_FROM_X_M, BOX_FROM_Y_M = 24.0, 13.0
 BOX_PLACES = ((46.0, 4.0), (42.0, 1.0), (37.0, -2.0), (45.5, -6.0))
 # Near their goal the defenders leave the wing to one of them and stay in front of goal.
-RETREAT_FROM_X_M, RETREAT_M, STAY_SHARE = -12.0, 6.0, 0.55
+RETREAT_FROM_X_M, RETREAT_M, STAY_SHARE = -8.0, 7.0, 0.55
 
 WANDER_M, WANDER_S = 1.6, 7.0
 MARKING_RANGE_M = 8.0
@@ -109,7 +109,9 @@ def _attack_the_box(state: MatchState, team: int) -> None:
     runners = outfield[np.argsort(distance, kind="stable")[: len(BOX_PLACES)]]
     places = np.array(BOX_PLACES) * np.array([1.0, np.sign(ball[1])])
     # the one nearest to the ball's side goes to the near post, the next ones farther across
-    runners = runners[np.argsort(-np.sign(ball[1]) * state.own(team, state.position[runners])[:, 1])]
+    runners = runners[
+        np.argsort(-np.sign(ball[1]) * state.own(team, state.position[runners])[:, 1])
+    ]
     places[:, 0] = np.minimum(places[:, 0], state.offside_line(team) - 0.4)
     _set(state, runners, state.own(team, places), np.full(len(runners), 7.0))
 

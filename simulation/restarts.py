@@ -109,6 +109,15 @@ def foul(state: MatchState) -> Restart:
     return call(state, "free_kick", team, state.ball_point())
 
 
+def offside(state: MatchState) -> Restart:
+    """A free kick for the other side where the offside player met the ball."""
+    assert state.flagged is not None
+    spot, state.flagged = state.flagged, None
+    team = 1 - state.possession
+    state.carrier, state.in_hands = None, False
+    return call(state, "free_kick", team, spot)
+
+
 def opening(state: MatchState) -> Restart:
     """The kick-off of the half: everybody stands in place already."""
     restart = call(state, "kick_off", state.possession, (0.0, 0.0))
@@ -205,7 +214,7 @@ def advance(state: MatchState) -> None:
     restart = state.restart
     assert restart is not None
     if not restart.placed:
-        _roll_out(state)
+        roll_out(state)
         _maybe_place(state, restart)
         return
     _hold(state, restart)
@@ -213,7 +222,7 @@ def advance(state: MatchState) -> None:
         take(state, restart)
 
 
-def _roll_out(state: MatchState) -> None:
+def roll_out(state: MatchState) -> None:
     """The dead ball runs on to the boards, or into the net."""
     ball, pitch = state.ball, state.pitch
     ball.advance(TICK_S)
@@ -262,7 +271,9 @@ def take(state: MatchState, restart: Restart) -> None:
     state.gesture[restart.taker] = GESTURE_NONE
     state.actions.append(_instant(state, restart.kind, restart.team, restart.taker))
     state.last_touch = restart.taker
+    state.restart_kind = restart.kind
     kick(state, restart.taker, _delivery(state, restart))
+    state.restart_kind = None
 
 
 def _delivery(state: MatchState, restart: Restart) -> Kick:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from domain.periods import Period
 from domain.pitch import Pitch
 from simulation.arrays import Bools, Floats, Ints
 from simulation.ball_flight import Ball
@@ -40,6 +41,7 @@ class Flight:
     start_xy: tuple[float, float]
     tried_s: dict[int, float] = field(default_factory=dict)
     touched_by: int | None = None
+    offside: bool = False  # the intended receiver was beyond the line when it was kicked
 
 
 @dataclass
@@ -86,8 +88,14 @@ class MatchState:
     decide_s: float = 0.0
     flight: Flight | None = None
     restart: Restart | None = None
+    restart_kind: str | None = None  # what the ball in flight was brought back by
     possession: int = 0
+    half: int = 1
+    resting: bool = False
+    first_kick_off: int = 0
+    periods: list[Period] = field(default_factory=list)
     last_touch: int = 0
+    flagged: tuple[float, float] | None = None
     saving: tuple[float, float, float] | None = None
     actions: list[Action] = field(default_factory=list)
     placements_s: list[float] = field(default_factory=list)
@@ -97,6 +105,10 @@ class MatchState:
     @property
     def time_s(self) -> float:
         return self.tick * TICK_S
+
+    @property
+    def in_play(self) -> bool:
+        return self.restart is None and not self.resting
 
     def team_of(self, index: int) -> int:
         return 0 if index < SQUAD else 1
@@ -134,9 +146,11 @@ class MatchState:
         rivals = np.sort(self.own(team, self.position[self.members(1 - team)])[:, 0])
         return float(max(rivals[-2], self.own(team, self.ball.xy)[0], 0.0))
 
-    def onside(self, team: int) -> Bools:
-        """For each of the 22, whether a pass to him may be played by `team`."""
-        line = self.offside_line(team)
+    def onside(self, team: int, error_m: float = 0.0) -> Bools:
+        """For each of the 22, whether a pass to him may be played by `team`, as judged by who
+        takes the line to be `error_m` farther on than it is.
+        """
+        line = self.offside_line(team) + error_m
         return np.asarray(self.own(team, self.position[:PLAYERS])[:, 0] <= line)
 
     def is_keeper(self, index: int) -> bool:

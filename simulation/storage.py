@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from domain.errors import ResourceError
+from domain.periods import Period
 from simulation.film import Shot
 from simulation.match import SimulatedMatch
 from simulation.options import seed_use
@@ -59,9 +60,15 @@ def _about(match: SimulatedMatch) -> dict[str, Any]:
         "shots": [_shot(shot) for shot in match.film.shots],
         "formations": dict(zip(("home", "away"), match.formations, strict=True)),
         "home_attacks": "right" if match.record.attack_sign[0] > 0 else "left",
+        "periods": [_period(period) for period in match.record.periods],
         "kits": {name: asdict(kit) for name, kit in vars(match.kits).items()},
         "video": VIDEO_NAME,
     }
+
+
+def _period(period: Period) -> dict[str, Any]:
+    """A period as `match.periods` of a configuration takes it."""
+    return {name: value for name, value in asdict(period).items() if name != "number"}
 
 
 def _shot(shot: Shot) -> dict[str, Any]:

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pyarrow as pa
 
 from domain import tables
-from simulation.arrays import Ints
+from domain.periods import Period
+from simulation.arrays import Floats, Ints
 from simulation.camera import CameraPath
 from simulation.film import Film
 from simulation.motion import Motion
-from simulation.people import PEOPLE, PLAYERS, Person
+from simulation.people import PEOPLE, PLAYERS, SQUAD, Person
 from simulation.play import PlayRecord
 from simulation.seen import FIRST_TRACK, watch
 from simulation.state import TEAMS, Action
@@ -37,7 +39,7 @@ def write_down(
     What is measured (tracks, ball) has rows where the play is live in a wide view; detections,
     visibility and the camera have them in every frame, positions and match events throughout.
     """
-    frames = _frames(motion, film)
+    frames = _frames(record.periods, motion, film)
     seen = watch(record.people, motion, film, frames)
     public = {
         "frames": frames,
@@ -51,7 +53,7 @@ def write_down(
     return Truth(public, _positions(motion), seen.visibility())
 
 
-def _frames(motion: Motion, film: Film) -> pa.Table:
+def _frames(periods: list[Period], motion: Motion, film: Film) -> pa.Table:
     count, shot = len(motion.time_s), film.shot_index()
     cues = [one.cue for one in film.shots]
     return tables.make(
@@ -59,8 +61,7 @@ def _frames(motion: Motion, film: Film) -> pa.Table:
         {
             "frame": np.arange(count),
             "time_s": motion.time_s,
-            "period": np.ones(count),
-            "match_clock_s": motion.time_s,
+            **_clock(periods, motion.time_s),
             "segment": (motion.time_s // SEGMENT_S).astype(np.int64),
             "decoded": np.ones(count, dtype=bool),
             "view": [_view(film, int(index), frame) for frame, index in enumerate(shot)],
@@ -69,6 +70,16 @@ def _frames(motion: Motion, film: Film) -> pa.Table:
             "camera_motion": _camera_motion(film.camera.take(film.rows), shot),
         },
     )
+
+
+def _clock(periods: list[Period], time_s: Floats) -> dict[str, np.ma.MaskedArray]:
+    """The period and the match clock of each frame; neither outside the periods."""
+    number = np.ma.masked_all(len(time_s), dtype=np.int64)
+    clock_s = np.ma.masked_all(len(time_s), dtype=np.float64)
+    for period in periods:
+        within = period.holds(time_s)
+        number[within], clock_s[within] = period.number, period.clock_s(time_s[within])
+    return {"period": number, "match_clock_s": clock_s}
 
 
 def _view(film: Film, shot: int, frame: int) -> str:
@@ -162,21 +173,22 @@ def _moment(name: str, actions: list[Action], frames: list[int]) -> dict[str, ob
 
 
 def _formations(record: PlayRecord, motion: Motion, labels: tuple[str, str]) -> pa.Table:
-    """A row a team and phase over the whole video; x and y are mean places in pitch metres."""
+    """A row a team, phase and half; x and y are mean places in pitch metres."""
     rows = []
-    for team, label in enumerate(labels):
-        people = [i for i in range(PLAYERS) if i // (PLAYERS // 2) == team]
+    for period, team in product(record.periods, (0, 1)):
+        people = list(range(team * SQUAD, (team + 1) * SQUAD))
+        span = (period.start_s, min(period.end_s, float(motion.time_s[-1])))
         for phase, frames in _phases(motion, team):
+            frames = frames & period.holds(motion.time_s)
             if frames.any():
                 mean = motion.position[frames][:, people].mean(axis=0)
-                rows.append((TEAMS[team], phase, label, people, mean))
-    end_s = float(motion.time_s[-1])
+                rows.append((TEAMS[team], phase, labels[team], people, mean, *span))
     return tables.make(
         "formations",
         {
             "team": [row[0] for row in rows],
-            "start_s": np.zeros(len(rows)),
-            "end_s": np.full(len(rows), end_s),
+            "start_s": [row[5] for row in rows],
+            "end_s": [row[6] for row in rows],
             "phase": [row[1] for row in rows],
             "label": [row[2] for row in rows],
             "players": [[record.people[i].name for i in row[3]] for row in rows],
@@ -197,9 +209,11 @@ def _phases(motion: Motion, team: int) -> list[tuple[str, np.ndarray]]:
 
 
 def _metrics(record: PlayRecord, motion: Motion) -> pa.Table:
-    """Distance and top speed of each player, share of possession of each team."""
-    steps = np.linalg.norm(np.diff(motion.position, axis=0), axis=2).sum(axis=0)
-    fastest = motion.speed_mps.max(axis=0)
+    """Distance and top speed of each player, share of possession of each team, in the halves."""
+    played = np.any([period.holds(motion.time_s) for period in record.periods], axis=0)
+    moved = np.linalg.norm(np.diff(motion.position, axis=0), axis=2)
+    steps = moved[played[1:] & played[:-1]].sum(axis=0)
+    fastest = motion.speed_mps[played].max(axis=0)
     names = [person.name for person in record.people[:PLAYERS]]
     rows = [("player", name, "distance", steps[i], "m") for i, name in enumerate(names)]
     rows += [("player", name, "max_speed", fastest[i], "m/s") for i, name in enumerate(names)]

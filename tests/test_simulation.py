@@ -27,6 +27,7 @@ from simulation import (
 from simulation.ball_flight import BALL_RADIUS_M, Ball, landing, loft_speed, roll_speed, roll_times
 from simulation.camera import project as to_pixels
 from simulation.formations import FORMATIONS
+from simulation.halves import Schedule
 from simulation.kits import draw_kits
 from simulation.motion import at_frames
 from simulation.movement import BRAKING_MPS2
@@ -245,7 +246,7 @@ def test_every_formation_keeps_its_shape_at_kick_off() -> None:
         assert len(slots) == 10, name
         rng = np.random.default_rng(5)
         people = draw_people(rng, draw_kits(rng), (name, name))
-        record = play(people, 0.1, rng)
+        record = play(people, Schedule(0.1), rng)
         side = record.position[0, 1:11] * record.attack_sign[0]
         backs = [i for i, slot in enumerate(slots) if slot.position.endswith("CB")]
         front = [i for i, slot in enumerate(slots) if slot.depth > 0.9]

@@ -21,6 +21,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--broadcast", action="store_true", help="cut to other cameras, close-ups and replays"
     )
+    parser.add_argument(
+        "--half-time",
+        type=float,
+        metavar="S",
+        help="seconds after which the first half ends and the teams change ends",
+    )
+    parser.add_argument(
+        "--break", dest="break_s", type=float, default=60.0, metavar="S", help="(default 60)"
+    )
     parser.add_argument("--no-video", action="store_true", help="write the truth tables only")
     parser.add_argument(
         "--stills",
@@ -46,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
             height=height,
             camera=options.camera,
             broadcast=options.broadcast,
+            half_time_s=options.half_time,
+            break_s=options.break_s,
         )
     )
     if options.stills is not None:

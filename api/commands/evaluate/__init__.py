@@ -41,6 +41,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     labels.add_argument("--clip", required=True, metavar="NAME", help="as in evaluation/labels/")
     labels.add_argument("--result", type=Path, required=True, metavar="DIR")
     labels.set_defaults(run=_printing, score=_labels)
+    play = kinds.add_parser("play", help="simulated play, beside real tracking and usual figures")
+    play.add_argument("--truth", type=Path, required=True, nargs="+", metavar="DIR")
+    play.add_argument("--tracking", type=Path, metavar="DIR")
+    play.set_defaults(run=_printing, score=_play)
     card.configure(kinds)
 
 
@@ -104,6 +108,14 @@ def _labels(options: argparse.Namespace) -> Mapping[str, Any]:
     from evaluation.hand_labels import load_hand_labels
 
     return score_by_hand(load_hand_labels(options.clip), options.result)
+
+
+def _play(options: argparse.Namespace) -> Mapping[str, Any]:
+    from evaluation.play_statistics import compare_play
+    from evaluation.play_tables import load_real, load_truth
+
+    real = None if options.tracking is None else load_real(options.tracking)
+    return compare_play([load_truth(folder) for folder in options.truth], real)
 
 
 def _matches(options: argparse.Namespace) -> tuple[str, ...]:
