@@ -169,6 +169,7 @@ def _possessions(matches: Sequence[PlayedMatch], alive_min: float) -> Scores:
     lengths = np.concatenate([_possession_lengths(match) for match in matches])
     thirds = np.concatenate([_thirds(match) for match in matches])
     aside = np.concatenate([np.abs(m.ball[m.possession >= 0, 1]) for m in matches])
+    aside = aside[~np.isnan(aside)]
     return {
         "possessions_per_min": share(len(lengths), alive_min),
         "possession_s_mean": share(float(lengths.sum()), len(lengths)),

@@ -23,7 +23,8 @@ CHIP_RAD = math.radians(24.0)
 # Spread of direction and of speed of an unhurried pass; pressure adds to it.
 AIM_SPREAD_RAD = math.radians(2.2)
 SPEED_SPREAD = 0.07
-LOFT_SPREAD = 1.6  # high balls scatter more
+HARDEST_PASS_MPS = 32.0
+LOFT_SPREAD = 2.0  # high balls scatter more
 LINE_ERROR_M = 0.5  # how well passers see the offside line
 STRAIGHT_UP_M = 26.0
 # Worth of threat won, and of keeping the ball at all, in units of a goal.
@@ -282,15 +283,14 @@ def aim_pass(
     offset = place - state.ball.xy
     distance = max(float(np.linalg.norm(offset)), 1.0)
     hurry = 1.0 + 1.2 * math.exp(-state.pressure(passer) / 1.5)
-    hurry *= LOFT_SPREAD if lofted else 1.0
-    direction = math.atan2(offset[1], offset[0]) + state.rng.normal(0.0, AIM_SPREAD_RAD * hurry)
-    strength = 1.0 + state.rng.normal(0.0, SPEED_SPREAD * hurry)
+    spread = AIM_SPREAD_RAD * hurry * (LOFT_SPREAD if lofted else 1.0)
+    direction = math.atan2(offset[1], offset[0]) + state.rng.normal(0.0, spread)
+    strength = 1.0 + float(np.clip(state.rng.normal(0.0, SPEED_SPREAD * hurry), -0.22, 0.22))
     kind = kind or ("cross" if lofted and _is_cross(state, passer, place) else "pass")
     if lofted:
         elevation = LOFT_RAD if distance > 30 else CHIP_RAD
-        return Kick(
-            kind, receiver, direction, loft_speed(0.88 * distance, elevation) * strength, elevation
-        )
+        speed = min(loft_speed(0.88 * distance, elevation) * strength, HARDEST_PASS_MPS)
+        return Kick(kind, receiver, direction, speed, elevation)
     speed = roll_speed(distance, _arrival_speed(distance)) * strength
     return Kick(kind, receiver, direction, speed)
 

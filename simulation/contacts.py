@@ -10,6 +10,7 @@ from simulation.people import PLAYERS
 from simulation.state import TICK_S, Action, Flight, MatchState
 
 REACH_M = 0.85
+BLOCK_REACH_M = 1.2  # of a leg stretched out at a shot or a cross
 HEAD_REACH_M = 2.35
 HEADER_FROM_M = 1.3
 HEADER_CHANCE = 0.75  # that who gets to a high ball heads it, whichever side he is on
@@ -158,8 +159,10 @@ def touches(state: MatchState) -> None:
     if state.ball.z > HEAD_REACH_M:
         return
     distance = state.distance_to_ball()
+    stretched = state.flight is not None and state.flight.kind in ("shot", "cross")
+    reach_m = BLOCK_REACH_M if stretched else REACH_M
     for player in np.argsort(distance)[:4]:
-        if distance[player] > REACH_M:
+        if distance[player] > reach_m:
             return
         if _may_try(state, int(player)) and _try(state, int(player)):
             return

@@ -6,7 +6,7 @@ import numpy as np
 
 from domain.pitch import GOAL_AREA_DEPTH_M, GOAL_HEIGHT_M, GOAL_WIDTH_M
 from simulation.arrays import Floats
-from simulation.ball_flight import BALL_RADIUS_M, loft_speed
+from simulation.ball_flight import BALL_RADIUS_M, Ball, loft_speed
 from simulation.choices import Kick, aim_pass, choose_pass
 from simulation.contacts import GESTURE_ARMS_UP, GESTURE_NONE, close_flight, end_spell, kick
 from simulation.people import KEEPERS, PLAYERS
@@ -21,7 +21,7 @@ NEAR_M = 0.55
 WALL_M = 9.15
 THROW_HEIGHT_M = 2.0
 THROW_RANGE_M = 20.0
-BOARDS_M = 4.2
+BOARDS_M, BOARDS_HEIGHT_M = 4.2, 1.1
 NET_DEPTH_M = 1.6
 
 
@@ -225,19 +225,30 @@ def advance(state: MatchState) -> None:
 def roll_out(state: MatchState) -> None:
     """The dead ball runs on to the boards, or into the net."""
     ball, pitch = state.ball, state.pitch
+    before = abs(ball.x), abs(ball.y)
     ball.advance(TICK_S)
-    if (
-        abs(ball.x) > pitch.half_length_m
-        and abs(ball.y) < GOAL_WIDTH_M / 2
-        and ball.z < GOAL_HEIGHT_M
-    ):
-        limit = pitch.half_length_m + NET_DEPTH_M
-        if abs(ball.x) > limit:
-            ball.x, ball.vx, ball.vy = math.copysign(limit, ball.x), -0.05 * ball.vx, 0.3 * ball.vy
-    for axis, half in (("x", pitch.half_length_m), ("y", pitch.half_width_m)):
-        if abs(getattr(ball, axis)) > half + BOARDS_M and ball.z < 1.1:
-            setattr(ball, axis, math.copysign(half + BOARDS_M, getattr(ball, axis)))
-            setattr(ball, "v" + axis, -0.3 * getattr(ball, "v" + axis))
+    if _meets_the_net(state, before[0]):
+        limit = math.copysign(pitch.half_length_m + NET_DEPTH_M, ball.x)
+        ball.x, ball.vx, ball.vy = limit, -0.05 * ball.vx, 0.3 * ball.vy
+    halves = (pitch.half_length_m, pitch.half_width_m)
+    for axis, was, half in zip("xy", before, halves, strict=True):
+        if abs(getattr(ball, axis)) > half + BOARDS_M and ball.z < BOARDS_HEIGHT_M:
+            _meet_boards(ball, axis, half + BOARDS_M, over=was > half + BOARDS_M)
+
+
+def _meets_the_net(state: MatchState, was_m: float) -> bool:
+    """Whether the ball, `was_m` from the halfway line a step ago, is now at the back of the net."""
+    ball, limit = state.ball, state.pitch.half_length_m + NET_DEPTH_M
+    below = abs(ball.y) < GOAL_WIDTH_M / 2 and ball.z < GOAL_HEIGHT_M
+    return was_m <= limit < abs(ball.x) and below
+
+
+def _meet_boards(ball: Ball, axis: str, limit_m: float, over: bool) -> None:
+    """A low ball bounces off the boards; what flew over them comes to rest behind."""
+    speed = getattr(ball, "v" + axis)
+    setattr(ball, "v" + axis, (0.8 if over else -0.3) * speed)
+    if not over:
+        setattr(ball, axis, math.copysign(limit_m, getattr(ball, axis)))
 
 
 def _maybe_place(state: MatchState, restart: Restart) -> None:
