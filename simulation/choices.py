@@ -29,7 +29,7 @@ LINE_ERROR_M = 0.5  # how well passers see the offside line
 STRAIGHT_UP_M = 26.0
 # Worth of threat won, and of keeping the ball at all, in units of a goal.
 CROSS_FROM_X_M, CROSS_FROM_Y_M, CROSS_CHANCE = 25.0, 15.0, 0.75
-CLEAR_BEHIND_FROM_X_M = -41.0
+CLEAR_BEHIND_FROM_X_M = -38.0
 CLEAR_UP_TO_X_M, CLEAR_PRESSURE_M, CLEAR_CHANCE = -28.0, 2.5, 0.65
 AMBITION = 8.5
 CHOICE_SPREAD = 0.05
@@ -158,7 +158,7 @@ def clearance(state: MatchState, player: int) -> Kick:
     line it may go behind.
     """
     team, rng = state.team_of(player), state.rng
-    widest_rad = 1.3 if state.own(team, state.ball.xy)[0] > CLEAR_BEHIND_FROM_X_M else 2.3
+    widest_rad = 1.3 if state.own(team, state.ball.xy)[0] > CLEAR_BEHIND_FROM_X_M else 2.5
     side = math.copysign(1.0, float(state.own(team, state.ball.xy)[1]) + rng.normal(0.0, 4.0))
     angle = side * rng.uniform(0.0, widest_rad)
     outward = state.own(team, np.array([math.cos(angle), math.sin(angle)]))

@@ -101,9 +101,7 @@ def _end_flight(state: MatchState, player: int) -> None:
     assert flight is not None
     same = state.team_of(player) == state.team_of(flight.kicker)
     if flight.kind == "shot":
-        if not same and not state.is_keeper(player):
-            close_flight(state, "blocked", None)
-        elif state.is_keeper(player):
+        if state.is_keeper(player) and flight.touched_by is None:
             save(state, player)
         else:
             close_flight(state, "blocked", None)

@@ -13,7 +13,8 @@ DIVE_REACH_M = 2.7
 REACTION_S = 0.18
 # Chance of a save in the middle, and what is lost of it at the end of his reach.
 SAVE_CHANCE, SAVE_LOSS = 0.97, 0.27
-PAST_THE_POST = 0.6  # share of parried balls that go behind for a corner
+CATCH_CHANCE = 0.65  # of a shot straight at him
+PAST_THE_POST = 0.75  # share of parried balls that go behind for a corner
 
 
 def try_save(state: MatchState) -> bool:
@@ -45,7 +46,7 @@ def _goes_in(y: float, z: float) -> bool:
 
 def _catch_or_parry(state: MatchState, keeper: int, reach: float) -> None:
     ball, rng = state.ball, state.rng
-    if reach < 0.9 and rng.random() < 0.8:
+    if reach < 0.9 and rng.random() < CATCH_CHANCE:
         gain(state, keeper)
         return
     save(state, keeper)
