@@ -37,7 +37,7 @@ REFERENCE: Mapping[str, tuple[float, float]] = {
     "goal_per_min": (0.04, 0.06),
     "goals_per_shot": (0.08, 0.13),
     "shots_on_target_share": (0.28, 0.40),
-    "tackle_per_min": (0.5, 0.8),
+    "tackle_per_min": (0.7, 1.1),
     "foul_per_min": (0.3, 0.55),
     "throw_in_per_min": (0.6, 0.9),
     "corner_per_min": (0.14, 0.22),
@@ -53,7 +53,7 @@ REFERENCE: Mapping[str, tuple[float, float]] = {
 - The other counts are whole-season averages of the big European leagues as their public tables
   give them (both teams together, a match): passes 800 to 1050, shots 22 to 29, a third of them on
   target, one in ten a goal, corners 9 to 11, fouls 19 to 28, throw-ins 36 to 46, goal kicks 14 to
-  19, tackles 30 to 42, crosses 20 to 40; divided by 55 minutes with the ball in play.
+  19, tackles with those that were beaten 40 to 60, crosses 20 to 40; divided by 55 minutes with the ball in play.
 - Time in play: 52 to 64 % of a match in the same leagues.
 - Length and width out of possession: 25 to 35 by 35 to 45 m for elite teams in open play.
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -72,10 +73,13 @@ def load_truth(folder: Path) -> PlayedMatch:
     shots = events[events["type"] == "shot"]
     time_s = frames["time_s"].to_numpy(float)
     period = frames["period"].fillna(0).to_numpy(np.int64)
+    people = _people(tables["positions"], tables["identities"], len(frames))
     return PlayedMatch(
         time_s=time_s,
         period=period,
-        **_people(tables["positions"], tables["identities"], len(frames)),
+        xy=people.xy,
+        team=people.team,
+        keeper=people.keeper,
         ball=_ball(tables["ball"], len(frames)),
         possession=np.where(period > 0, _possession(events, time_s), -1),
         pass_start=passes[["start_x", "start_y"]].to_numpy(float),
@@ -95,10 +99,13 @@ def load_real(folder: Path) -> PlayedMatch:
     tracking, passes = load_tracking(folder), load_passes(folder)
     frames = tracking.frames.to_pandas()
     tracks, identities = tracking.tracks.to_pandas(), tracking.identities.to_pandas()
+    people = _people(tracks, identities, len(frames))
     return PlayedMatch(
         time_s=frames["time_s"].to_numpy(float),
         period=frames["period"].fillna(0).to_numpy(np.int64),
-        **_people(tracks, identities, len(frames)),
+        xy=people.xy,
+        team=people.team,
+        keeper=people.keeper,
         ball=_ball(tracking.ball.to_pandas(), len(frames)),
         possession=load_possession(folder),
         pass_start=passes.start,
@@ -113,22 +120,26 @@ def _read(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"no {path}: expected a folder written by `footanalytics simulate`")
     try:
-        return pq.read_table(path, columns=list(columns)).to_pandas()
+        rows: pd.DataFrame = pq.read_table(path, columns=list(columns)).to_pandas()
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"cannot read {path}: {error}".splitlines()[0]) from error
+    return rows
 
 
-def _people(rows: pd.DataFrame, identities: pd.DataFrame, frames: int) -> dict[str, NDArray]:
+class _People(NamedTuple):
+    xy: Floats
+    team: NDArray[np.int64]
+    keeper: NDArray[np.bool_]
+
+
+def _people(rows: pd.DataFrame, identities: pd.DataFrame, frames: int) -> _People:
     players = identities[identities["team"].isin(SIDES)].sort_values("track", ignore_index=True)
     column = pd.Series(players.index, index=players["track"])
     rows = rows[rows["track"].isin(players["track"])]
     xy = np.full((frames, len(players), 2), np.nan)
     xy[rows["frame"], column[rows["track"]]] = rows[["x", "y"]].to_numpy(float)
-    return {
-        "xy": xy,
-        "team": (players["team"] == SIDES[1]).to_numpy(np.int64),
-        "keeper": (players["role"] == "goalkeeper").to_numpy(bool),
-    }
+    away = (players["team"] == SIDES[1]).to_numpy(np.int64)
+    return _People(xy, away, (players["role"] == "goalkeeper").to_numpy(bool))
 
 
 def _ball(rows: pd.DataFrame, frames: int) -> Floats:

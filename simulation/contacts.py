@@ -17,7 +17,7 @@ HEADER_CHANCE = 0.75  # that who gets to a high ball heads it, whichever side he
 RETRY_S = 0.7
 KICKER_PAUSE_S = 0.5
 TACKLE_REACH_M = 1.25
-TACKLE_RATE_PER_S = 2.2
+TACKLE_RATE_PER_S = 2.0
 FOUL_SHARE = 0.42
 WON_SHARE = 0.33
 # A pass right past a presser's feet: he has no time to react and at best gets a leg to it.
@@ -26,6 +26,7 @@ LEG_OUT_CHANCE, THROWN_IN_CHANCE = 0.12, 0.6  # at passes; at shots and crosses
 TOUCHLINE_ZONE_M = 20.0  # from here outwards tackles like to end in touch
 GOAL_LINE_ZONE_M = 42.0  # from here towards the own goal line they like to end behind it
 NEVER_OFFSIDE = ("throw_in", "corner", "goal_kick")  # Laws of the Game, law 11
+BLOCKED_BEHIND = 0.55  # share of blocked shots and crosses that come off towards the goal line
 BLOCK_CHANCE = 0.1  # that a block ends at the defender's feet; most come off him
 GESTURE_NONE, GESTURE_ARMS_UP, GESTURE_HOLD, GESTURE_DIVE = range(4)
 
@@ -173,7 +174,8 @@ def _may_try(state: MatchState, player: int) -> bool:
     if flight is None:
         return True
     same = state.team_of(player) == state.team_of(flight.kicker)
-    if flight.kind == "shot" and (same or state.is_keeper(player)):
+    straight = flight.kind == "shot" and flight.touched_by is None
+    if straight and (same or state.is_keeper(player)):
         return False
     return state.time_s - flight.tried_s.get(player, -100.0) > RETRY_S
 
@@ -253,12 +255,29 @@ def _deflect(state: MatchState, player: int) -> None:
     ball, rng = state.ball, state.rng
     speed = math.hypot(ball.vx, ball.vy) * rng.uniform(0.3, 0.75)
     direction = math.atan2(ball.vy, ball.vx) + rng.normal(0.0, 1.2)
+    if _blocks(state, player) and rng.random() < BLOCKED_BEHIND:
+        direction, speed = _past_own_goal(state, player), max(speed, 7.0)
     ball.kick(direction, max(speed, 1.0), float(rng.uniform(0.0, 0.3)))
     state.last_touch = player
     state.path_s = -100.0
     if state.flight is not None:
         state.flight.touched_by = player
         state.saving = None
+
+
+def _blocks(state: MatchState, player: int) -> bool:
+    flight = state.flight
+    if flight is None or flight.kind not in ("shot", "cross"):
+        return False
+    return state.team_of(player) != state.team_of(flight.kicker)
+
+
+def _past_own_goal(state: MatchState, player: int) -> float:
+    """The direction to a place on the own goal line beside the goal, on the ball's side."""
+    goal, ball = state.goal(1 - state.team_of(player)), state.ball
+    beside = ball.y + math.copysign(state.rng.uniform(0.0, 6.0), ball.y)
+    beside = math.copysign(max(abs(beside), state.rng.uniform(5.5, 9.0)), ball.y)
+    return math.atan2(beside - ball.y, goal[0] - ball.x)
 
 
 def tackles(state: MatchState) -> str | None:

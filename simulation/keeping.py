@@ -9,10 +9,10 @@ from simulation.contacts import GESTURE_DIVE, gain, save
 from simulation.people import KEEPERS
 from simulation.state import Flight, MatchState
 
-DIVE_REACH_M = 2.7
+DIVE_REACH_M = 2.8
 REACTION_S = 0.18
 # Chance of a save in the middle, and what is lost of it at the end of his reach.
-SAVE_CHANCE, SAVE_LOSS = 0.97, 0.27
+SAVE_CHANCE, SAVE_LOSS = 0.97, 0.2
 CATCH_CHANCE = 0.65  # of a shot straight at him
 PAST_THE_POST = 0.75  # share of parried balls that go behind for a corner
 

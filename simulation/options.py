@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from domain.errors import InputError
 from simulation.formations import FORMATIONS
-from simulation.halves import Schedule
+from simulation.schedule import Schedule
 
 CAMERAS = ("main", "wide", "behind_goal", "amateur")
 

@@ -16,13 +16,14 @@ from simulation.contacts import (
     tackles,
     touches,
 )
-from simulation.halves import Schedule, follow_schedule, rest
+from simulation.halves import follow_schedule, rest
 from simulation.keeping import dive, try_save
 from simulation.movement import step, turn
 from simulation.officials import place_officials, stand_ready
 from simulation.people import PEOPLE, PLAYERS, Person
 from simulation.positioning import THINK_S, think
 from simulation.restarts import advance, arrange, foul, offside, opening, out_of_play, roll_out
+from simulation.schedule import Schedule
 from simulation.state import TICK_S, Action, MatchState, new_state
 
 THINK_TICKS = round(THINK_S / TICK_S)

@@ -27,13 +27,13 @@ from simulation import (
 from simulation.ball_flight import BALL_RADIUS_M, Ball, landing, loft_speed, roll_speed, roll_times
 from simulation.camera import project as to_pixels
 from simulation.formations import FORMATIONS
-from simulation.halves import Schedule
 from simulation.kits import draw_kits
 from simulation.motion import at_frames
 from simulation.movement import BRAKING_MPS2
 from simulation.people import PLAYERS, draw_people
 from simulation.play import play
 from simulation.rendering import FrameRenderer
+from simulation.schedule import Schedule
 from simulation.state import TICK_S
 from simulation.views import SEEN_SHARE, Viewer
 
