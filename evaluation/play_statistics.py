@@ -53,7 +53,8 @@ REFERENCE: Mapping[str, tuple[float, float]] = {
 - The other counts are whole-season averages of the big European leagues as their public tables
   give them (both teams together, a match): passes 800 to 1050, shots 22 to 29, a third of them on
   target, one in ten a goal, corners 9 to 11, fouls 19 to 28, throw-ins 36 to 46, goal kicks 14 to
-  19, tackles with those that were beaten 40 to 60, crosses 20 to 40; divided by 55 minutes with the ball in play.
+  19, tackles with those that were beaten 40 to 60, crosses 20 to 40; divided by 55 minutes with
+  the ball in play.
 - Time in play: 52 to 64 % of a match in the same leagues.
 - Length and width out of possession: 25 to 35 by 35 to 45 m for elite teams in open play.
 

@@ -138,7 +138,7 @@ def _people(rows: pd.DataFrame, identities: pd.DataFrame, frames: int) -> _Peopl
     rows = rows[rows["track"].isin(players["track"])]
     xy = np.full((frames, len(players), 2), np.nan)
     xy[rows["frame"], column[rows["track"]]] = rows[["x", "y"]].to_numpy(float)
-    away = (players["team"] == SIDES[1]).to_numpy(np.int64)
+    away = np.asarray(players["team"] == SIDES[1], dtype=np.int64)
     return _People(xy, away, (players["role"] == "goalkeeper").to_numpy(bool))
 
 

@@ -93,7 +93,7 @@ def consider_shot(state: MatchState, carrier: int) -> Kick | None:
     if distance > SHOT_RANGE_M or facing < 0.35:
         return None
     desire = (1.0 - distance / (SHOT_RANGE_M + 3)) * facing
-    if state.rng.random() > 0.06 + 1.0 * desire**1.4:
+    if state.rng.random() > 0.06 + 0.85 * desire**1.4:
         return None
     return _shot(state, carrier, offset, distance)
 

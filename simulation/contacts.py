@@ -26,7 +26,7 @@ LEG_OUT_CHANCE, THROWN_IN_CHANCE = 0.12, 0.6  # at passes; at shots and crosses
 TOUCHLINE_ZONE_M = 20.0  # from here outwards tackles like to end in touch
 GOAL_LINE_ZONE_M = 42.0  # from here towards the own goal line they like to end behind it
 NEVER_OFFSIDE = ("throw_in", "corner", "goal_kick")  # Laws of the Game, law 11
-BLOCKED_BEHIND = 0.55  # share of blocked shots and crosses that come off towards the goal line
+BLOCKED_BEHIND = 0.45  # share of blocked shots and crosses that come off towards the goal line
 BLOCK_CHANCE = 0.1  # that a block ends at the defender's feet; most come off him
 GESTURE_NONE, GESTURE_ARMS_UP, GESTURE_HOLD, GESTURE_DIVE = range(4)
 

@@ -74,8 +74,9 @@ def _frames(periods: list[Period], motion: Motion, film: Film) -> pa.Table:
 
 def _clock(periods: list[Period], time_s: Floats) -> dict[str, np.ma.MaskedArray]:
     """The period and the match clock of each frame; neither outside the periods."""
-    number = np.ma.masked_all(len(time_s), dtype=np.int64)
-    clock_s = np.ma.masked_all(len(time_s), dtype=np.float64)
+    nowhere = np.ones(len(time_s), dtype=bool)
+    number = np.ma.array(np.zeros(len(time_s), dtype=np.int64), mask=nowhere)
+    clock_s = np.ma.array(np.zeros(len(time_s)), mask=nowhere)
     for period in periods:
         within = period.holds(time_s)
         number[within], clock_s[within] = period.number, period.clock_s(time_s[within])
