@@ -90,3 +90,15 @@ def test_lines_make_a_camera_better_than_its_points(
         errors[name] = np.median(misses(answered(row), true_ground(camera)))
     assert errors["lines"] < 0.1
     assert errors["lines"] < errors["points"] / 2
+
+
+def test_points_that_make_no_sense_give_no_error(picture: NDArray[np.uint8]) -> None:
+    # a close-up's points lie anywhere, also all on one line or in one place
+    rng = np.random.default_rng(5)
+    for spread in (0.0, 1e-6, 1.0, 400.0):
+        for _ in range(10):
+            points = np.column_stack([CENTRE + rng.normal(0, 1, (32, 2)) * spread, np.ones(32)])
+            points[rng.random(32) < 0.7, 2] = 0
+            points[:, 1] = CENTRE[1] if rng.random() < 0.3 else points[:, 1]
+            sights = FINDER.find(picture, points.astype(np.float32))
+            assert np.isfinite(sights).all()

@@ -83,11 +83,14 @@ class LineFinder:
         if to_ground is None or mask.sum() < FEWEST_POINTS:
             return nothing
         trusted = mask[:, 0] > 0
-        samples, along = self._look(image, np.asarray(to_ground, np.float64), pixels[trusted])
-        if len(samples.line) < FEWEST_SAMPLES:
+        try:
+            samples, along = self._look(image, np.asarray(to_ground, np.float64), pixels[trusted])
+            if len(samples.line) < FEWEST_SAMPLES:
+                return nothing
+            to_ground = _fitted(to_ground, ground[trusted], pixels[trusted], samples, self._unit)
+            samples, along = self._look(image, to_ground, pixels[trusted])
+        except np.linalg.LinAlgError:  # wrong points may all lie on one line: no view of a plane
             return nothing
-        to_ground = _fitted(to_ground, ground[trusted], pixels[trusted], samples, self._unit)
-        samples, along = self._look(image, to_ground, pixels[trusted])
         return _grouped(samples, along, TOGETHER_PX * self._unit)
 
     def _look(self, image: Image, to_ground: Array, near: Array) -> tuple[_Samples, Array]:
@@ -115,7 +118,7 @@ class LineFinder:
         pixels, depths = _mapped(to_pixel, self._ground)
         ahead, _ = _mapped(to_pixel, self._ground + 0.05 * self._tangent)
         beside, _ = _mapped(to_pixel, self._ground + 0.05 * self._tangent[:, ::-1] * [-1.0, 1.0])
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):  # places on the horizon are not finite, and left out below
             direction = (ahead - pixels) / np.linalg.norm(ahead - pixels, axis=1, keepdims=True)
         normal = direction[:, ::-1] * [-1.0, 1.0]
         per_m = np.abs(((beside - pixels) * normal).sum(axis=1)) / 0.05
