@@ -23,9 +23,10 @@ from evaluation.card.measures import Card, Measure, Picture, Section
 from evaluation.card.page import page, write_card
 from evaluation.card.picks import over_all
 from evaluation.card.sections import FULL, QUICK, Planned, chosen, take
+from evaluation.card.strangers import stills
 from evaluation.card.worst_moments import worst_moment
 from evaluation.detection import Detections, LabelledBoxes, ap50_of_draws
-from evaluation.yolo_labels import LabelledImage
+from evaluation.yolo_labels import LabelledImage, read_image
 from simulation import TEST_SEEDS_FROM, SimulationOptions, simulate, write
 from tests.scored_match import camera, image_set, moved, pitch_label
 
@@ -266,6 +267,27 @@ def _drawn_frames(folder: Path, label: str, size: tuple[int, int] = (200, 100)) 
     for number, name in enumerate(names):
         (made / f"images/a{number}.png").rename(made / f"images/{name}.png")
         (made / f"labels/a{number}.txt").rename(made / f"labels/{name}.txt")
+
+
+def test_labelled_frames_of_clips_are_counted_from_one(tmp_path: Path) -> None:
+    """f0001 is the first frame, number 0; what was saved is not decoded again."""
+    clips, labels = tmp_path / "set/clips", tmp_path / "set/labels"
+    for folder in (clips, labels):
+        folder.mkdir(parents=True)
+    (clips / "a.mp4").touch()
+    for name in ("a_f0001", "a_f0010"):
+        (labels / f"{name}.txt").touch()
+    asked: list[int] = []
+
+    def frames(_: Path, numbers: Sequence[int]) -> dict[int, Image]:
+        asked.extend(numbers)
+        return {number: np.full((4, 6, 3), number, np.uint8) for number in numbers}
+
+    answers = replace(_answers(tmp_path), frames=frames)
+    for _ in range(2):
+        folder = stills(clips, labels, answers)
+    assert asked == [0, 9]
+    assert read_image(folder / "a_f0010.png")[0, 0, 0] == 9
 
 
 def test_an_image_is_asked_for_once() -> None:

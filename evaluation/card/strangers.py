@@ -82,10 +82,10 @@ def _images(other: Path, footage: Footage, answers: Answers) -> ImageSet:
     labels = other / footage.folder / "labels"
     if not (clips := other / footage.folder / "clips").is_dir():
         return ImageSet(other / footage.folder / "images", labels, unstretch=footage.unstretch)
-    return ImageSet(_stills(clips, labels, answers), labels)
+    return ImageSet(stills(clips, labels, answers), labels)
 
 
-def _stills(clips: Path, labels: Path, answers: Answers) -> Path:
+def stills(clips: Path, labels: Path, answers: Answers) -> Path:
     """The labelled frames of clips as images; labels are named CLIP_fNNNN, counted from 1."""
     folder = answers.scratch / clips.parent.name
     folder.mkdir(parents=True, exist_ok=True)
