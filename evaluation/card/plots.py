@@ -116,3 +116,27 @@ def _within(errors: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[
 
 def _number(value: float | None) -> float:
     return np.nan if value is None else value
+
+
+def ranges(
+    name: str, caption: str, rows: Mapping[str, tuple[float | None, float | None]]
+) -> Picture:
+    """Two values a row (simulated, real) where 0 to 1 is the usual range; far ones at the edge."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 0.8 + 0.25 * len(rows)), layout="constrained")
+        axes = figure.add_subplot()
+        axes.axvspan(0, 1, color=PALE)
+        for values, colour, label in zip(
+            zip(*rows.values(), strict=True), (BLUE, ORANGE), ("simulated", "real, 3 minutes"),
+            strict=True,
+        ):  # fmt: skip
+            known = [(value, row) for row, value in enumerate(values) if value is not None]
+            x, y = np.array(known, dtype=np.float64).reshape(-1, 2).T
+            axes.scatter(np.clip(x, -2, 3), y, s=32, color=colour, label=label, zorder=3)
+        axes.set_yticks(range(len(rows)), [row.replace("_", " ") for row in rows])
+        axes.set_xticks((0, 1), ("low end", "high end"))
+        axes.set(xlim=(-2.1, 3.1), ylim=(len(rows) - 0.5, -0.5))
+        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        axes.grid(axis="y", color=PALE)
+        axes.tick_params(axis="y", length=0)
+    return as_picture(name, figure, caption)

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain.errors import InputError
-from evaluation.card import clips_by_hand, collected, real_frames, simulated, strangers
+from evaluation.card import (
+    clips_by_hand,
+    collected,
+    real_frames,
+    simulated,
+    simulated_play,
+    strangers,
+)
 from evaluation.card.answers import Answers
 from evaluation.card.measures import Card, Section
 
@@ -37,6 +44,10 @@ FULL = (
         clips_by_hand.section,
     ),
     Planned(simulated.NAME, "Simulated matches", (), lambda _, a: simulated.section(a)),
+    Planned(
+        simulated_play.NAME, "Simulated play beside real play", (str(collected.FOLDER),),
+        simulated_play.section,
+    ),
 )  # fmt: skip
 
 QUICK_EVERY = 3
