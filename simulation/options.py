@@ -67,7 +67,12 @@ class SimulationOptions:
             raise InputError(f"simulation: a broadcast starts from main, not from {self.camera}")
         _within("break_s", self.break_s, *BREAK_RANGE_S)
         if self.half_time_s is not None:
-            _within("half_time_s", self.half_time_s, MIN_SECONDS, self.seconds - self.break_s)
+            _within("half_time_s", self.half_time_s, MIN_SECONDS, self.seconds)
+            if self.half_time_s + self.break_s > self.seconds:
+                raise InputError(
+                    f"simulation: half_time_s {self.half_time_s:g} and break_s {self.break_s:g} "
+                    f"leave nothing of the {self.seconds:g} seconds for a second half"
+                )
         for name in ("home_formation", "away_formation"):
             if getattr(self, name) is not None:
                 _one_of(name, getattr(self, name), tuple(FORMATIONS))
