@@ -187,7 +187,8 @@ def paint_sky(image: Pixels, matrix: Floats, sky: Pixels) -> None:
     land = 0.55 * sky[-1] + 0.45 * np.array(LAND)
     near = np.clip(rows / LAND_SHARE, 0.0, 1.0)[:, None]
     below = land * (1 - near) + np.array(BEYOND) * near
-    image[:] = np.where(rows[:, None] < 0, above, below).astype(np.uint8)[:, None]
+    column = np.where(rows[:, None] < 0, above, below).astype(np.uint8)[:, None]
+    cv2.resize(column, (image.shape[1], len(image)), dst=image, interpolation=cv2.INTER_NEAREST)
 
 
 def _trees(length_m: float, rng: np.random.Generator) -> Pixels:
