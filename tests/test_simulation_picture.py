@@ -20,6 +20,8 @@ from simulation.patches import smear_kernel
 from simulation.people import draw_formation
 from simulation.rendering import FrameRenderer
 from simulation.variety import VARIETY, Look, Sometimes, Span, draw_look
+from training import detector_data, pitch_data
+from training.loop import training_images
 
 SMALL = SimulationOptions(seed=950_011, seconds=2.0, width=640, height=360)
 
@@ -195,3 +197,30 @@ def test_frames_are_the_same_bytes_in_any_order() -> None:
     first = one.frame(5)
     other.frame(20)
     assert np.array_equal(other.frame(5), first)
+
+
+def test_the_training_recipes_read_stills(tmp_path: Path) -> None:
+    """Folders of stills take the place of those of labelled footage, for both models."""
+    options = replace(SMALL, seed=11, camera="behind_goal")
+    match = simulate(options)
+    write_stills(match, tmp_path, 1)
+    (boxes,) = detector_data.load_training_frames(training_images(tmp_path / "players"))
+    seen = match.tables["detections"].filter(pc.field("frame") == 25)
+    assert len(boxes.roles) == seen.num_rows
+    assert boxes.match == "11"
+    (pitch,) = pitch_data.load_training_frames(training_images(tmp_path / "pitch"))
+    assert pitch.to_pixel is not None
+    assert not pitch.mirrors
+    # the label's pixels are of 640 x 360, the recipe's of 1280 x 720
+    corner = match.camera.eye(25).pixels(np.array([[0.0, 9.15, 0.0]]))[0] * 2
+    assert pitch.points[14] == pytest.approx(corner[0], abs=0.01)
+
+
+def test_an_empty_label_means_that_no_point_is_in_view(tmp_path: Path) -> None:
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "7_main_00003.jpg"), np.zeros((72, 128, 3), np.uint8))
+    (tmp_path / "labels" / "7_main_00003.txt").touch()
+    frame = pitch_data.load_frame(tmp_path / "images" / "7_main_00003.jpg")
+    assert frame.to_pixel is None
+    assert np.isnan(frame.points).all()

@@ -93,6 +93,8 @@ def train_detector(options: DetectorOptions, report: Report = print) -> Path:
         return training_losses(model, criterion, batch, options.ball_weight)
 
     def figures_of(averaged: nn.Module) -> str:
+        if not validation:
+            return f"no frame of {VALIDATION_MATCH} to watch"
         figures = score(averaged, validation)
         return "AP50 " + " ".join(f"{role} {value:.3f}" for role, value in figures.items())
 

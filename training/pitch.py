@@ -92,6 +92,8 @@ def train_pitch(options: PitchOptions, report: Report = print) -> Path:
         return training_losses(network, batch, options.line_weight, options.spread_cells)
 
     def figures_of(averaged: nn.Module) -> str:
+        if not validation:
+            return f"no frame of {VALIDATION_MATCH} to watch"
         return str(score(averaged, validation))
 
     return train(network, options.plan(), source.draw, losses_of, figures_of, report)

@@ -23,6 +23,8 @@ FRAME_SIZE = (1280, 720)
 INNER_TOP = (INPUT_HEIGHT - INPUT_WIDTH * 9 // 16) // 2
 """Rows of grey above a 16:9 frame in the network's input (and as many below)."""
 GREY = 114
+BEHIND_GOAL = "_behind_goal_"
+"""In the names of simulated frames from there, whose mirror image is of another kind."""
 
 
 def semantic_lines(pitch: Pitch | None = None, step_m: float = 0.5) -> list[Floats]:
@@ -89,12 +91,19 @@ def load_frame(image: Path) -> PitchFrame:
         raise ValueError(f"{image} is not a picture that can be read")
     way = cv2.INTER_AREA if pixels.shape[1] > FRAME_SIZE[0] else cv2.INTER_CUBIC
     pixels = cv2.resize(pixels, FRAME_SIZE, interpolation=way)
-    row = np.loadtxt(image.parent.parent / "labels" / f"{image.stem}.txt", ndmin=2)[0]
-    labels = row[5:].reshape(POINT_COUNT, 3)
+    labels = _read_points(image.parent.parent / "labels" / f"{image.stem}.txt")
     points = np.where(labels[:, 2:] > 0, labels[:, :2] * FRAME_SIZE, np.nan)
     seen = np.isfinite(points[:, 0])
     fitted = fit_homography(POINTS[seen], points[seen])
-    return PitchFrame(image.stem.split("_")[0], pixels.astype(np.uint8), points, fitted)
+    mirrors = BEHIND_GOAL not in image.stem
+    return PitchFrame(image.stem.split("_")[0], pixels.astype(np.uint8), points, fitted, mirrors)
+
+
+def _read_points(path: Path) -> Floats:
+    """x, y in fractions and visibility (32, 3); an empty file says that none is in view."""
+    if not path.stat().st_size:
+        return np.zeros((POINT_COUNT, 3))
+    return np.asarray(np.loadtxt(path, ndmin=2)[0, 5:].reshape(POINT_COUNT, 3))
 
 
 def load_training_frames(images: Sequence[Path]) -> list[PitchFrame]:
