@@ -19,7 +19,7 @@ from simulation.views import figure_boxes
 COATS = ("#16181d", "#1c2433", "#2b2d31", "#0b1f4b", "#3a3d42", "#5b2020", "#6a6d70")
 BIBS = ("#e6f03c", "#f0663c", "#e84a8c", "#6cf07a", "#f2f2f0")
 VESTS = ("#e9f23a", "#f08a1c", "#e9f23a")
-NEAREST_M = 9.0  # nobody stands in the lens of a camera at the touchline
+NEAREST_M = 20.0  # nobody stands before a camera at the touchline: he would hide the match
 JOG_MPS, JOG_WAY_M = 2.6, 9.0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from simulation.arrays import Floats, Pixels
 from simulation.crowd import Crowd
 from simulation.kits import MatchKits, bgr
-from simulation.variety import FOG, Look, fog_share, pick
+from simulation.variety import FOG, Look, fog_share
 
 BOARD_WORDS = (
     "NORDWIND", "ALTAMAR", "KESTREL BANK", "VELO&CO", "SOLARA", "TRIDENT", "MONTEREI", "QUANTA",
@@ -17,7 +17,6 @@ BOARD_WORDS = (
 BOARD_TEXELS_PER_M = 20.0
 EDGE_M = (60.0, 41.0)  # where the boards stand, from the centre spot
 OVERHANG_M = 16.0  # how far stands reach past the corners
-STANDS = (("tall", 0.5), ("low", 0.32), ("open", 0.18))
 LED_SHARE = 0.4  # of stadiums, whose boards all show the same few names
 SKIES = ((196, 178, 160), (214, 206, 200), (168, 160, 156), (226, 196, 150))
 NIGHT = (26, 20, 18)
@@ -25,17 +24,22 @@ SKY_ROWS = 256
 BEYOND = (52, 54, 52)  # what lies outside the drawn ground
 LAND, LAND_SHARE = (48, 70, 62), 0.35  # far land, and how far down the picture it reaches
 HAZE_FROM = np.array([0.0, -62.0, 16.0])  # about where main cameras stand
+TREES_BEHIND_M = 24.0
 CUT_M = 6.0  # planes are cut off this near to the lens
 
 
 @dataclass(frozen=True)
 class Plane:
-    """A textured rectangle: `corner`, `along` and `up` in metres span it, from its lower left."""
+    """A textured rectangle: `corner`, `along` and `up` in metres span it, from its lower left.
+
+    Where there is a `cover` (as wide and high as the texture), it shows 255 as solid, 0 as open.
+    """
 
     texture: Pixels
     corner: Floats
     along: Floats
     up: Floats
+    cover: Pixels | None = None
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,7 @@ def draw_stadium(kits: MatchKits, around: bool, look: Look, rng: np.random.Gener
     the near stand.
     """
     crowd, boards = Crowd(kits, look.crowd, look.stand_light, rng), _Boards(rng)
-    kind = pick(STANDS, rng)
-    sky = _sky(look, kind, rng)
+    kind, sky = look.stands, _sky(look, rng)
     behind = []
     for start, end in _sides(around):
         behind += _side(start, end, kind, crowd, boards, rng)
@@ -88,7 +91,8 @@ def _side(
     planes = []
     for texture, behind, height, depth, rise in _shapes(kind, length, crowd, boards, rng):
         corner = np.append(start + out * behind, height)
-        planes.append(Plane(texture, corner, along, np.append(out * depth, rise)))
+        cover = _tree_tops(texture.shape, rng) if behind == TREES_BEHIND_M else None
+        planes.append(Plane(texture, corner, along, np.append(out * depth, rise), cover))
     return planes
 
 
@@ -121,7 +125,7 @@ def _shapes(
         ]
     else:
         shapes = [
-            (_trees(length, rng), 24.0, 0.0, 3.0, float(rng.uniform(9.0, 24.0))),
+            (_trees(length, rng), TREES_BEHIND_M, 0.0, 3.0, float(rng.uniform(9.0, 24.0))),
             (_verge(length, rng), 1.0, 0.0, 24.0, 0.5),
         ]
     if kind != "open" or rng.random() < 0.5:
@@ -168,10 +172,10 @@ def _hazed(plane: Plane, haze: float) -> Plane:
     return replace(plane, texture=np.asarray(mixed, dtype=np.uint8))
 
 
-def _sky(look: Look, kind: str, rng: np.random.Generator) -> Pixels:
+def _sky(look: Look, rng: np.random.Generator) -> Pixels:
     """Brighter towards the horizon; black at night, and a roof above tall stands."""
     high = np.array(SKIES[int(rng.integers(len(SKIES)))])
-    if look.light.kind == "flood" or kind == "tall":
+    if look.light.kind == "flood" or look.stands == "tall":
         high = np.array(NIGHT)
     down = np.linspace(0.0, 1.0, SKY_ROWS)[:, None]
     low = np.minimum(1.15 * high + 8, 244)
@@ -201,6 +205,17 @@ def _trees(length_m: float, rng: np.random.Generator) -> Pixels:
     colour = np.array([42, 66, 50]) * rng.uniform(0.6, 1.2)
     texture = colour + np.asarray(leaves)[..., None] * [0.5, 0.9, 0.7]
     return np.asarray(np.clip(texture, 4, 200), dtype=np.uint8)
+
+
+def _tree_tops(shape: tuple[int, ...], rng: np.random.Generator) -> Pixels:
+    """Solid below a ragged line: crowns of several widths."""
+    high, wide = shape[:2]
+    line = np.zeros(wide)
+    for step, reach in ((wide // 60, 0.16), (wide // 200, 0.12), (3, 0.05)):
+        crowns = rng.uniform(0.0, reach, max(wide // max(step, 1), 2))
+        line += cv2.resize(crowns[None], (wide, 1), interpolation=cv2.INTER_CUBIC)[0]
+    down = np.arange(high)[:, None] / high
+    return np.where(down > np.clip(line, 0.0, 0.6)[None], 255, 0).astype(np.uint8)
 
 
 def _verge(length_m: float, rng: np.random.Generator) -> Pixels:
@@ -278,6 +293,8 @@ def paint_plane(image: Pixels, matrix: Floats, plane: Plane) -> None:
     drawn = cv2.warpPerspective(plane.texture, to_image, (wide, high), flags=cv2.INTER_LINEAR)
     mask = np.zeros((high, wide), dtype=np.uint8)
     cv2.fillConvexPoly(mask, outline[0] - [x * 16, y * 16], 255, cv2.LINE_8, 4)
+    if plane.cover is not None:
+        mask &= cv2.warpPerspective(plane.cover, to_image, (wide, high), flags=cv2.INTER_NEAREST)
     cv2.copyTo(drawn, mask, area)
 
 

@@ -79,9 +79,11 @@ class Variety:
     apron: Weighted = (("grass", 0.4), ("tarmac", 0.2), ("turf", 0.25), ("track", 0.15))
     apron_from_m: Span = Span(2.4, 5.0)
 
+    stands: Weighted = (("tall", 0.5), ("low", 0.32), ("open", 0.18))
+    amateur_stands: Weighted = (("low", 0.4), ("open", 0.6))
     crowd: Span = Span(0.12, 0.98)
-    stand_light: Span = Span(0.35, 0.95)
-    night_stand_light: Span = Span(0.16, 0.6)
+    stand_light: Span = Span(0.45, 1.05)
+    night_stand_light: Span = Span(0.25, 0.75)
     cloth_fade: Span = Span(0.06, 0.24)  # how far cloth is from its palette towards grey
     bystanders: Span = Span(0.35, 1.0)  # share of places beside the pitch that are taken
 
@@ -169,6 +171,7 @@ class Look:
     lens: Lens
     haze: float
     rain: float
+    stands: str
     crowd: float
     stand_light: float
     cloth_fade: float
@@ -188,11 +191,20 @@ def draw_look(options: SimulationOptions) -> Look:
     haze, crowd, stand_light = ranges.haze.draw(rng), ranges.crowd.draw(rng), stand.draw(rng)
     fade, bystanders = ranges.cloth_fade.draw(rng), ranges.bystanders.draw(rng)
     graphics = pick(ranges.graphics, rng)
-    if options.camera == "amateur":
-        graphics = "none"
+    amateur = options.camera == "amateur"
     return Look(
-        light, grass, lens, haze, rain, crowd, stand_light, fade, bystanders, graphics
-    )  # fmt: skip
+        light=light,
+        grass=grass,
+        lens=lens,
+        haze=haze,
+        rain=rain,
+        stands=pick(ranges.amateur_stands if amateur else ranges.stands, rng),
+        crowd=crowd,
+        stand_light=stand_light,
+        cloth_fade=fade,
+        bystanders=bystanders,
+        graphics="none" if amateur else graphics,
+    )
 
 
 def fog_share(distance_m: ArrayLike, haze: float) -> Floats:

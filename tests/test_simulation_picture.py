@@ -84,12 +84,19 @@ def test_every_kind_of_light_grass_and_graphics_occurs() -> None:
     assert {look.light.kind for look in looks} == {name for name, _ in VARIETY.light}
     assert {look.grass.mowing for look in looks} == {name for name, _ in VARIETY.mowing}
     assert {look.grass.apron for look in looks} == {name for name, _ in VARIETY.apron}
+    assert {look.stands for look in looks} == {name for name, _ in VARIETY.stands}
     assert {look.graphics for look in looks} == {name for name, _ in VARIETY.graphics}
     assert {len(look.light.shadows) for look in looks} == {0, 1, 4}
 
 
 def test_it_does_not_rain_from_a_clear_sky() -> None:
     assert not any(look.rain for look in _looks(150) if look.light.kind == "sun")
+
+
+def test_an_amateur_films_no_big_stadium_and_lays_nothing_over_it() -> None:
+    looks = [draw_look(replace(SMALL, seed=seed, camera="amateur")) for seed in range(60)]
+    assert {look.stands for look in looks} == {"low", "open"}
+    assert {look.graphics for look in looks} == {"none"}
 
 
 def test_a_look_is_its_seeds_whatever_the_size_and_length() -> None:
