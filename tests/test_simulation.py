@@ -195,7 +195,8 @@ def test_people_are_painted_where_their_boxes_are(match: SimulatedMatch) -> None
     renderer, frame = FrameRenderer(match), 30
     with_people = renderer.frame(frame).astype(int)
     renderer._painter._people = []
-    changed = np.abs(with_people - renderer.frame(frame)).max(axis=2) > 25
+    # the noise is the same, so what differs by more than the blur's fringe is people
+    changed = np.abs(with_people - renderer.frame(frame)).max(axis=2) > 12
     boxes = match.tables["detections"].filter(pc.field("frame") == frame).to_pandas()
     for box in boxes[boxes.role != "ball"].itertuples():
         area = changed[int(box.y1) : int(box.y2) + 1, int(box.x1) : int(box.x2) + 1]
