@@ -85,7 +85,7 @@ class SimulationOptions:
     def rate(self) -> Fraction:
         """Frames a second as the fraction that the video states: 29.97 is 30000/1001."""
         broadcast = Fraction(round(self.fps) * 1000, 1001)
-        if abs(float(broadcast) - self.fps) < 0.005:
+        if self.fps != round(self.fps) and abs(float(broadcast) - self.fps) < 0.005:
             return broadcast
         return Fraction(self.fps).limit_denominator(1000)
 

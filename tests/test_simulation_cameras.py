@@ -321,3 +321,10 @@ def test_the_command_writes_what_is_on_air(tmp_path: Path) -> None:
     assert shots[0]["pace"] == 1.0
     seen = pq.read_table(folder / "visibility.parquet")
     assert seen.column_names == ["frame", "track", "share_visible"]
+
+
+@pytest.mark.parametrize(
+    ("fps", "rate"), [(5.0, "5"), (25.0, "25"), (29.97, "30000/1001"), (59.94, "60000/1001")]
+)
+def test_only_uneven_rates_are_those_of_broadcasts(fps: float, rate: str) -> None:
+    assert str(SimulationOptions(950_000, 1.0, fps=fps).rate) == rate
