@@ -20,7 +20,7 @@ from stages.team_classification.spans import Spans
 
 Array = NDArray[np.float64]
 
-MAX_GAP_S = 8.0
+MAX_GAP_S = 10.0
 # tracks that begin so soon after a cut may be those of people seen before it
 SOON_S = 1.0
 FADING_S = 1.5
@@ -29,8 +29,8 @@ PLACE_M = 0.7
 SHIFT_MPS = 0.9
 # somebody who was not seen before may be anywhere in the picture
 PICTURE_M2 = 2400.0
-# how much less likely everything must be without a pair: e^3 is 20 times
-MARGIN = 3.0
+# how much less likely everything must be without a pair: e^1.5 is four to five times
+MARGIN = 1.5
 _STEPS, _STARTS = 4, (-1.5, -0.75, 0.0, 0.75, 1.5)
 _NEVER = 1e6
 

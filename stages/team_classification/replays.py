@@ -112,8 +112,8 @@ def _between_wipes(
         inside = range(start, end)
         lasted_s = shots[end - 1].end_s - shots[start].start_s
         alike = same_logo(shots[start].opening, shots[end].opening)
-        # between two replays the main camera is on air, first and last
-        live = at_main[start] and at_main[end - 1] and lasted_s > 3 * GAP_S
+        # after a replay the main camera comes back, and shows what nobody saw before
+        live = at_main[start] and not _was_seen(shots, start, at_main)
         if alike and lasted_s <= LONGEST_BREAK_S and not live:
             for index in inside:
                 bracketed[index] = True
@@ -143,22 +143,30 @@ def _compare(
     shots: Sequence[Shot], index: int, at_main: Sequence[bool | None], verdict: Verdict
 ) -> None:
     """Hold a shot against what was seen just before it and just after it, and long before."""
-    shot = shots[index]
-    if len(shot.moments) < MIN_MOMENTS:
+    moments = shots[index].moments
+    if len(moments) < MIN_MOMENTS:
         return
-    earlier = [
+    later = next((other.moments[:1] for other in shots[index + 1 : index + 2]), [])
+    before = _live_before(shots, index, at_main)[-1:]
+    if _meets(before, moments[:1]) or _meets(moments[-1:], later):
+        verdict.add(CONTINUES, "continues")
+    elif _was_seen(shots, index, at_main):
+        verdict.add(SEEN_BEFORE, "seen_before")
+
+
+def _live_before(shots: Sequence[Shot], index: int, at_main: Sequence[bool | None]) -> list[Moment]:
+    """What the main camera showed of late before a shot."""
+    return [
         moment
         for other, main in zip(shots[:index], at_main[:index], strict=True)
         if main
         for moment in other.moments
-        if shot.start_s - moment.time_s <= BACK_S
+        if shots[index].start_s - moment.time_s <= BACK_S
     ]
-    later = next((other.moments[:1] for other in shots[index + 1 : index + 2]), [])
-    before = earlier[-1:]
-    if _meets(before, shot.moments[:1]) or _meets(shot.moments[-1:], later):
-        verdict.add(CONTINUES, "continues")
-    elif seen_before(shot.moments, earlier):
-        verdict.add(SEEN_BEFORE, "seen_before")
+
+
+def _was_seen(shots: Sequence[Shot], index: int, at_main: Sequence[bool | None]) -> bool:
+    return seen_before(shots[index].moments, _live_before(shots, index, at_main))
 
 
 def _meets(first: Sequence[Moment], second: Sequence[Moment]) -> bool:
