@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 SURE_PERSON = 0.4
 # heights of persons as shares of the picture's: in a close-up somebody is taller than the first, in
 # a wide view some are smaller than the second, even if one stands near the camera
-NEAR, FAR = 0.36, 0.2
+NEAR, FAR = 0.36, 0.17
 SOME, SOME_GRASS = 5, 0.08
 NOBODY = (0, 0.0, 0.0)
 

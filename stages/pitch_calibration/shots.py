@@ -193,18 +193,19 @@ def distance(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _mix(state: ShotState) -> Mix | None:
-    """The mixed frames that begin with the first waiting one, if that is what they are."""
+    """The mixed frames that begin with the first waiting one, if that is what they are.
+
+    If not, no other mix is looked for before the picture is calm again.
+    """
     frames, last = state.waiting, _last_unruly(state)
-    lasted_s = frames[last].row.time_s - frames[0].row.time_s
-    if lasted_s > LONGEST_S:
+    if frames[last].row.time_s - frames[0].row.time_s > LONGEST_S:
         state.calm = _median([frame.change for frame in frames])
         return None
     after = next((frame.glance for frame in frames[last + 1 :] if frame.glance is not None), None)
-    if lasted_s < SHORTEST_S or state.before is None or after is None:
-        return None
-    if is_spike(frames, last + 1, state.recent):  # a restless end of a shot, not its dissolve
-        return None
-    if not _leads_elsewhere(frames[: last + 1], distance(state.before, after)):
+    if not _leads_elsewhere(frames[: last + 1], state.before, after) or is_spike(
+        frames, last + 1, state.recent
+    ):  # what ends in a spike is the restless end of a shot
+        state.steady_until = frames[last].row.frame + 1
         return None
     glances = [frame.glance for frame in frames[: last + 1] if frame.glance is not None]
     chosen = np.linspace(0, len(glances) - 1, min(GLANCES, len(glances))).round().astype(int)
@@ -229,34 +230,39 @@ def _last_unruly(state: ShotState) -> int:
     return last
 
 
-def _leads_elsewhere(frames: Sequence[Arrival], apart: float) -> bool:
-    """Whether pictures before and after some frames, `apart` by their glances, are two views."""
+def _leads_elsewhere(
+    frames: Sequence[Arrival], before: np.ndarray | None, after: np.ndarray | None
+) -> bool:
+    """Whether some frames lie between two views, of which `before` and `after` are glances."""
     changes = np.array([frame.change for frame in frames])
     changes = changes[np.isfinite(changes)]
-    if apart < SAME_VIEW:
+    lasted_s = frames[-1].row.time_s - frames[0].row.time_s
+    if lasted_s < SHORTEST_S or before is None or after is None:
         return False
-    return bool(changes.max() >= WIPE or apart >= DIRECTED * changes.sum())
+    apart = distance(before, after)
+    directed = changes.max() >= WIPE or apart >= DIRECTED * changes.sum()
+    return bool(apart >= SAME_VIEW and directed)
 
 
 def _settle_view(state: ShotState) -> bool:
     """Set the first waiting frame's view: what most frames of the next moment say.
 
     Returns:
-        Whether persons suddenly fill a wide view, or leave it: a cut that the pictures hid.
+        Whether a wide view is suddenly a close one, or the other way: a cut that pictures hid.
     """
     head = state.waiting[0]
     if head.row.mixed:
         head.row.view, head.row.near = "other", False
         return False
-    before, begins = (state.view, state.near), state.begins
+    view, near, begins = state.view, state.near, state.begins
     votes = [frame for frame in _moment(state.waiting) if frame.view]
     counted = Counter(frame.view for frame in votes).most_common(1)
     if counted and (begins or _is_clear(head, *counted[0], len(votes))):
         state.view, state.begins = counted[0][0], False
         state.near = 2 * sum(frame.near for frame in votes) > len(votes)
     head.row.view, head.row.near = state.view, state.near
-    after = (state.view, state.near)
-    return not begins and {before, after} == {("wide", False), ("close", True)}
+    sudden = near != state.near or head.row.motion is None
+    return not begins and sudden and {view, state.view} == {"wide", "close"}
 
 
 def _is_clear(head: Arrival, view: str, count: int, votes: int) -> bool:

@@ -43,7 +43,7 @@ class TeamClassificationStage(TimelineStage[TeamClassificationOptions, TeamClass
     """
 
     name: ClassVar[str] = "team_classification"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     requires: ClassVar[tuple[str, ...]] = ("track_evidence",)
     concludes_with: ClassVar[tuple[str, ...]] = ("track_colours",)
     optional_at_end: ClassVar[tuple[str, ...]] = ("tracks", "frames", "calibration", "shot_changes")
