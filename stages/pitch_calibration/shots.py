@@ -26,8 +26,10 @@ UNRULY = 2.2  # times the shot's own usual change
 SPIKE = 2.5  # times the change of the frames around
 AROUND, AT_FIRST = 4, 6  # frames
 CALM_GAIN = 0.05
-# two glances that differ by less show one view; and a dissolve's changes add up in one direction
+# two glances that differ by less show one view, which did not even move if they differ by less than
+# UNMOVED; and a dissolve's changes add up in one direction
 SAME_VIEW, DIRECTED = 8.0, 0.5
+UNMOVED = 2.5
 FLASH_S = 0.2
 VIEW_S, VIEW_SHARE = 0.5, 0.6
 
@@ -240,8 +242,10 @@ def _leads_elsewhere(
     if lasted_s < SHORTEST_S or before is None or after is None:
         return False
     apart = distance(before, after)
-    directed = changes.max() >= WIPE or apart >= DIRECTED * changes.sum()
-    return bool(apart >= SAME_VIEW and directed)
+    if changes.max() >= WIPE:
+        # what covers the picture for longer than flashes do is a wipe, however alike both shots are
+        return apart >= (SAME_VIEW if lasted_s <= FLASH_S else UNMOVED)
+    return bool(apart >= max(SAME_VIEW, DIRECTED * changes.sum()))
 
 
 def _settle_view(state: ShotState) -> bool:
