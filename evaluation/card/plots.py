@@ -96,7 +96,7 @@ def pitch_axes(figure: Figure, place: Any) -> Any:
     plot = PitchPlot(
         pitch_type="secondspectrum", pitch_length=size.length_m, pitch_width=size.width_m,
         pitch_color="#fbfcfd", line_color=LINE, linewidth=1.0, line_zorder=1,
-        pad_left=3, pad_right=3, pad_top=3, pad_bottom=3,
+        pad_left=7, pad_right=7, pad_top=7, pad_bottom=7,  # assistants, and who is taken for one
     )  # fmt: skip
     plot.draw(ax=axes)
     return axes

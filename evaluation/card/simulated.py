@@ -77,7 +77,8 @@ def _conditions(cases: Sequence[SimulatedCase], answers: Answers) -> Table:
 
 
 def _overview(scores: Mapping[str, Scores]) -> Picture:
-    picks = [pick for pick in PICKS if not pick.unit and pick.higher_is_better]
+    shares = [pick for pick in PICKS if not pick.unit and pick.higher_is_better]
+    picks = [p for p in shares if any(p.of(found) is not None for found in scores.values())]
     values = {(name, p.short): p.of(found) for name, found in scores.items() for p in picks}
     shorts = [pick.short for pick in picks]
     return grid("simulated-matches", "Shares by match, 1 is best", list(scores), shorts, values)
