@@ -319,6 +319,8 @@ def test_sections_can_be_chosen_and_lack_their_material(tmp_path: Path) -> None:
     assert [bool(section.missing) for section in card.sections] == [True, False]
     assert told == ["Real frames: left out, the real material has no players", "Drawn"]
     assert [planned.name for planned in chosen(QUICK, ["simulated"])] == ["simulated"]
+    card = take(plan, tmp_path, _answers(tmp_path), "here", told.append, ["drawn"])
+    assert card.sections[0].missing == "it was not asked for"
     assert {planned.name for planned in QUICK} <= {planned.name for planned in FULL}
 
 

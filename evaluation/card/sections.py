@@ -65,10 +65,20 @@ QUICK = (
 
 
 def take(
-    plan: Sequence[Planned], data: Path, answers: Answers, machine: str, progress: Progress
+    plan: Sequence[Planned],
+    data: Path,
+    answers: Answers,
+    machine: str,
+    progress: Progress,
+    names: Sequence[str] = (),
 ) -> Card:
-    """Take every section; one whose material is not at hand says so and is left empty."""
-    return Card(list(_taken(plan, data, answers, progress)), machine)
+    """Take every section, or those of these names; what is left out says so, and why.
+
+    Raises:
+        InputError: there is no section of a name.
+    """
+    wanted = chosen(plan, names)
+    return Card(list(_taken(plan, wanted, data, answers, progress)), machine)
 
 
 def chosen(plan: Sequence[Planned], names: Sequence[str]) -> Sequence[Planned]:
@@ -85,9 +95,16 @@ def chosen(plan: Sequence[Planned], names: Sequence[str]) -> Sequence[Planned]:
 
 
 def _taken(
-    plan: Sequence[Planned], data: Path, answers: Answers, progress: Progress
+    plan: Sequence[Planned],
+    wanted: Sequence[Planned],
+    data: Path,
+    answers: Answers,
+    progress: Progress,
 ) -> Iterator[Section]:
     for planned in plan:
+        if planned not in wanted:
+            yield Section(planned.name, planned.title, missing="it was not asked for")
+            continue
         absent = [need for need in planned.needs if not (data / need).is_dir()]
         if absent:
             why = f"the real material has no {', '.join(absent)}"

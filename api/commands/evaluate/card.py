@@ -101,11 +101,12 @@ def _write(options: argparse.Namespace, scratch: Path) -> int:
 
 def _taken(options: argparse.Namespace, scratch: Path, settings: Sequence[str]) -> "Card":
     from api.commands.evaluate.product import product
-    from evaluation.card.sections import FULL, QUICK, chosen, take
+    from evaluation.card.sections import FULL, QUICK, take
 
     names = [name for name in options.only.split(",") if name]
-    plan = chosen(QUICK if options.quick else FULL, names)
-    return take(plan, _data(options), product(settings, scratch), machine(), _say)
+    plan = QUICK if options.quick else FULL
+    asked = product(settings, scratch)
+    return take(plan, _data(options), asked, machine(), _say, names)
 
 
 def _data(options: argparse.Namespace) -> Path:
