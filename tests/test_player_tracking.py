@@ -11,6 +11,7 @@ from domain import tables
 from domain.configuration import PlayerTrackingOptions
 from stages.player_tracking import PlayerTrackingStage
 from stages.player_tracking.association import overlap
+from stages.player_tracking.motion import STANDS_ABOVE
 from tests.drawn_pitch import FACTS, SCALE, calibration_table, frames_table, to_pixels, walk
 from tests.timeline_runs import assert_cut_invariant, run
 
@@ -42,7 +43,8 @@ class Scene:
     ) -> "Scene":
         u, v = to_pixels(path[:, 0], path[:, 1])
         for frame in set(range(len(path))) - set(without):
-            left, foot = u[frame] - WIDTH_PX / 2 + shift_px, v[frame]
+            # a box reaches a little below the place where somebody stands
+            left, foot = u[frame] - WIDTH_PX / 2 + shift_px, v[frame] + STANDS_ABOVE * HEIGHT_PX
             box = (left, foot - HEIGHT_PX, left + WIDTH_PX, foot)
             self.rows.append((frame, *box, confidence, role, colour))
         return self

@@ -19,6 +19,9 @@ PERSON_HEIGHT_M = 1.8
 ACCELERATION_DENSITY = 8.0  # m^2/s^3
 INITIAL_SPEED_MPS = 3.0
 BOX_NOISE = 0.05  # of a box's height
+# how far above a box's lower edge somebody stands, as a share of its height, and how surely: boxes
+# drawn by hand reach 2.5 % beyond the person, and his middle is 0.15 m behind the nearer foot
+STANDS_ABOVE, STANDING_NOISE = 0.05, 0.035
 SIZE_GAIN = 0.3
 
 
@@ -37,6 +40,11 @@ def boxes_of(tracks: Tracks) -> FloatArray:
 def feet_of(boxes: FloatArray) -> FloatArray:
     """The bottom centre (n, 2) of boxes (n, 4)."""
     return np.column_stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]])
+
+
+def stands_at(feet: FloatArray, height: FloatArray) -> FloatArray:
+    """The pixels (n, 2) of the ground under people whose boxes, `height` (n,), end at `feet`."""
+    return feet - np.column_stack([np.zeros(len(feet)), STANDS_ABOVE * height])
 
 
 def sizes_of(boxes: FloatArray) -> FloatArray:

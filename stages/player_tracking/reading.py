@@ -95,8 +95,10 @@ def project_feet(
 ) -> tuple[FloatArray, FloatArray]:
     """Foot points of boxes (n, 4) in metres (n, 2), and what the box's noise makes of them (n,)."""
     middle = (facts.width / 2, facts.height / 2)
-    place, jacobian = ground.to_pitch(camera, motion.feet_of(box), middle)
-    sigma = motion.BOX_NOISE * (box[:, 3] - box[:, 1])
+    height = box[:, 3] - box[:, 1]
+    standing = motion.stands_at(motion.feet_of(box), height)
+    place, jacobian = ground.to_pitch(camera, standing, middle)
+    sigma = motion.STANDING_NOISE * height
     return place, ground.noise_m(jacobian, sigma, sigma)
 
 

@@ -27,7 +27,7 @@ class PlayerTrackingStage(TimelineStage[PlayerTrackingOptions, PlayerTrackingSta
     """
 
     name = "player_tracking"
-    version = 2
+    version = 3
     requires = ("frames", "detections")
     optional = ("calibration",)
     produces = ("tracks", "track_evidence")

@@ -56,7 +56,8 @@ class Tracker:
         tracks, limit = self.state.tracks, self.options.match_threshold
         if not len(tracks.number) or not len(seen.box):
             return np.zeros((0, 2), np.int64)
-        feet_m, _ = ground.to_pitch(camera[None], tracks.position, self.middle)
+        standing = motion.stands_at(tracks.position, tracks.size[:, 1])
+        feet_m, _ = ground.to_pitch(camera[None], standing, self.middle)
         cost = association.costs(tracks, feet_m, seen, now_s)
         sure = seen.confidence >= self.options.high_confidence
         doubtful = ~sure & (seen.confidence >= self.options.low_confidence)
