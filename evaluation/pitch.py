@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.errors import TableError
+from domain.lens import straightened
 from domain.pitch import Pitch, project
 from evaluation.scores import Scores, percentile, share
 from evaluation.yolo_labels import images_in, labelled_images, read_image, read_points
 
 Homography = NDArray[np.float64]
-Calibrate = Callable[[NDArray[np.uint8]], Homography | None]
-"""Gives an image's homography (3, 3) from pixel to metre, None where the pitch is not measured."""
 
 GRID_COLUMNS, GRID_ROWS = 48, 27
 MIN_POINTS = 4
@@ -23,6 +22,36 @@ MIN_POINTS = 4
 RANSAC_THRESHOLD_M = 1.5
 # an answer cannot be worse than this: the diagonal of the largest legal pitch, 120 by 90 m
 MAX_ERROR_M = 150.0
+
+
+@dataclass(frozen=True)
+class ImageCamera:
+    """What is answered for one image.
+
+    Attributes:
+        homography: (3, 3) from the pixels of a straight lens to metres.
+        bend: k1 / focal^2 of the lens (domain.lens), 0 for a straight one.
+
+    Raises:
+        TableError: the homography is not a finite (3, 3) array.
+    """
+
+    homography: Homography
+    bend: float = 0.0
+
+    def __post_init__(self) -> None:
+        shape = self.homography.shape
+        if shape != (3, 3) or not np.isfinite(self.homography).all():
+            raise TableError(f"calibrate: expected a finite array (3, 3), actual shape {shape}")
+
+    def ground(self, pixels: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+        """Metres (n, 2) of pixels (n, 2) of an image of width and height `size`."""
+        middle = np.array(size) / 2
+        return project(self.homography, straightened(pixels - middle, self.bend) + middle)
+
+
+Calibrate = Callable[[NDArray[np.uint8]], ImageCamera | None]
+"""Gives an image's camera, None where the pitch is not measured."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +105,7 @@ def score_pitch(
         image = read_image(pair.image, unstretch=unstretch)
         size = (image.shape[1], image.shape[0])
         points = read_points(pair.label)
-        tally.add(points, size, _checked(calibrate(image)))
+        tally.add(points, size, calibrate(image))
     return tally.scores()
 
 
@@ -91,7 +120,7 @@ def score_non_pitch(images_dir: Path, calibrate: Calibrate) -> Scores:
         TableError: an answer is not a finite (3, 3) array.
     """
     paths = images_in(images_dir)
-    false = sum(_checked(calibrate(read_image(path))) is not None for path in paths)
+    false = sum(calibrate(read_image(path)) is not None for path in paths)
     return {
         "images": len(paths),
         "false_answers": false,
@@ -147,10 +176,10 @@ def on_pitch(
 
 
 def misplacement_m(
-    truth: Homography, answer: Homography, pixels: NDArray[np.float64]
+    truth: Homography, answer: ImageCamera, pixels: NDArray[np.float64], size: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Distance in metres (n,) between where two homographies put pixels (n, 2), at most 150 m."""
-    return apart_m(project(truth, pixels), project(answer, pixels))
+    """Metres (n,) between where truth and answer put pixels (n, 2) of an image, at most 150 m."""
+    return apart_m(project(truth, pixels), answer.ground(pixels, size))
 
 
 def apart_m(truth: NDArray[np.float64], answer: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -174,7 +203,7 @@ class _Tally:
     residuals: list[NDArray[np.float64]] = field(default_factory=list)
 
     def add(
-        self, points: NDArray[np.float64], size: tuple[int, int], answer: Homography | None
+        self, points: NDArray[np.float64], size: tuple[int, int], answer: ImageCamera | None
     ) -> None:
         """Count one frame with labelled points (32, 3) and image width and height."""
         self.images += 1
@@ -192,10 +221,10 @@ class _Tally:
             self.answered += 1
             self._add_errors(truth, size, answer)
 
-    def _add_errors(self, truth: TrueCamera, size: tuple[int, int], answer: Homography) -> None:
+    def _add_errors(self, truth: TrueCamera, size: tuple[int, int], answer: ImageCamera) -> None:
         grid = image_grid(size)
         visible = grid[on_pitch(truth.homography, grid, truth.pixels.mean(axis=0))]
-        errors = misplacement_m(truth.homography, answer, visible)
+        errors = misplacement_m(truth.homography, answer, visible, size)
         self.errors.append(errors)
         self.inner_errors.append(errors[_inside_hull(visible, truth.pixels)])
 
@@ -219,12 +248,6 @@ def _summary(prefix: str, errors: list[NDArray[np.float64]]) -> Scores:
         f"{prefix}median_error_m": percentile(pooled, 50),
         f"{prefix}p95_error_m": percentile(pooled, 95),
     }
-
-
-def _checked(answer: Homography | None) -> Homography | None:
-    if answer is not None and (answer.shape != (3, 3) or not np.isfinite(answer).all()):
-        raise TableError(f"calibrate: expected a finite array (3, 3), actual shape {answer.shape}")
-    return answer
 
 
 def _spans_plane(points: NDArray[np.float64]) -> bool:

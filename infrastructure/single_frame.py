@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from application import timeline
 from application.stage import Frame, FrameStage, Image, MatchFacts, Rows, TimelineStage
@@ -26,8 +24,8 @@ class SingleFrameAnalysis:
         """The table detections of `image` (height, width, 3) BGR, as frame 0."""
         return self._seen("player_detection", image)["detections"]
 
-    def homography(self, image: Image) -> NDArray[np.float64] | None:
-        """The camera of `image` as a homography (3, 3) from pixels to metres, or None."""
+    def calibration(self, image: Image) -> pa.Table:
+        """The table calibration of `image`, as frame 0."""
         observed = self._seen("pitch_observation", image)["pitch_observations"]
         calibration: TimelineStage = self._stage("pitch_calibration", image)
         columns = {"frame": [0], "time_s": [0.0], "segment": [0], "decoded": [True]}
@@ -38,8 +36,7 @@ class SingleFrameAnalysis:
         result = calibration.advance(
             Rows(0, timeline.AT_END, rows), calibration.start(), final=True
         )
-        answer = result.tables["calibration"]["homography"][0].as_py()
-        return None if answer is None else np.array(answer).reshape(3, 3)
+        return result.tables["calibration"]
 
     def _seen(self, name: str, image: Image) -> Mapping[str, pa.Table]:
         stage: FrameStage = self._stage(name, image)

@@ -26,6 +26,7 @@ from evaluation.card.sections import FULL, QUICK, Planned, chosen, take
 from evaluation.card.strangers import stills
 from evaluation.card.worst_moments import worst_moment
 from evaluation.detection import Detections, LabelledBoxes, ap50_of_draws
+from evaluation.pitch import ImageCamera
 from evaluation.yolo_labels import LabelledImage, read_image
 from simulation import TEST_SEEDS_FROM, SimulationOptions, simulate, write
 from tests.scored_match import camera, image_set, moved, pitch_label
@@ -245,7 +246,9 @@ def test_held_out_frames_become_a_section(tmp_path: Path) -> None:
     _drawn_frames(tmp_path / "pitch", pitch_label(camera()), (1280, 720))
     player = Detections(np.array([[10.0, 30, 30, 70]]), np.ones(1), np.array(["player"]))
     answers = replace(
-        _answers(tmp_path), detect=lambda _: player, calibrate=lambda _: moved(camera(), 3, 4)
+        _answers(tmp_path),
+        detect=lambda _: player,
+        calibrate=lambda _: ImageCamera(moved(camera(), 3, 4)),
     )
     section = real_frames.section(tmp_path, answers)
     found = {measure.key.removeprefix("real_frames."): measure for measure in section.measures}

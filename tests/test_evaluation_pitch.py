@@ -7,7 +7,7 @@ import pytest
 
 from domain.errors import InputError, TableError
 from domain.pitch import Pitch, project
-from evaluation.pitch import score_non_pitch, score_pitch, true_camera
+from evaluation.pitch import ImageCamera, score_non_pitch, score_pitch, true_camera
 from evaluation.yolo_labels import labelled_images, read_points
 from tests.scored_match import camera, image_set, moved, pitch_label
 
@@ -16,7 +16,7 @@ def test_pitch_error_by_hand(tmp_path: Path) -> None:
     """An answer moved by 3 m along and 4 m across is 5 m off at every point."""
     folder = image_set(tmp_path / "set", [pitch_label(camera())] * 2, size=(1280, 720))
     answer = moved(camera(), 3, 4)
-    scores = score_pitch(folder / "images", folder / "labels", lambda _: answer)
+    scores = score_pitch(folder / "images", folder / "labels", lambda _: ImageCamera(answer))
     assert (scores["frames"], scores["answered"], scores["false_answers"]) == (2, 2, 0)
     for key in ("median_error_m", "p95_error_m", "inner_median_error_m"):
         assert scores[key] == pytest.approx(5, abs=1e-3)
@@ -33,7 +33,7 @@ def test_pitch_frames_without_truth(tmp_path: Path) -> None:
     folder = image_set(
         tmp_path / "set", [pitch_label(left), "", " ".join(two), ""], size=(1280, 720)
     )
-    answers = iter([None, left, left, None])
+    answers = iter([None, ImageCamera(left), ImageCamera(left), None])
     scores = score_pitch(folder / "images", folder / "labels", lambda _: next(answers))
     assert scores["images"] == 4
     assert (scores["frames"], scores["answered"], scores["median_error_m"]) == (1, 0, None)
@@ -44,7 +44,7 @@ def test_pitch_frames_without_truth(tmp_path: Path) -> None:
 def test_pictures_without_a_pitch(tmp_path: Path) -> None:
     """Three pictures, a camera is claimed for one."""
     folder = image_set(tmp_path / "set", ["", "", ""])
-    answers = iter([None, camera(), None])
+    answers = iter([None, ImageCamera(camera()), None])
     scores = score_non_pitch(folder / "images", lambda _: next(answers))
     assert scores == {"images": 3, "false_answers": 1, "false_answer_share": pytest.approx(1 / 3)}
     with pytest.raises(InputError, match="no image"):
@@ -77,7 +77,9 @@ def test_the_sky_is_not_pitch(tmp_path: Path) -> None:
     """A camera tilted up: pixels above the horizon map to ground behind it and are left out."""
     tilted = camera() @ np.array([[1, 0, 0], [0, 1, -300], [0, 0, 1.0]])
     folder = image_set(tmp_path / "set", [pitch_label(tilted)], size=(1280, 720))
-    scores = score_pitch(folder / "images", folder / "labels", lambda _: moved(tilted, 1, 0))
+    scores = score_pitch(
+        folder / "images", folder / "labels", lambda _: ImageCamera(moved(tilted, 1, 0))
+    )
     assert scores["p95_error_m"] == pytest.approx(1, abs=1e-3)
 
 
@@ -99,7 +101,7 @@ def test_a_malformedpitch_label_is_refused(tmp_path: Path, text: str, message: s
 def test_an_answer_that_is_no_homography_is_refused(tmp_path: Path) -> None:
     folder = image_set(tmp_path / "set", [""])
     with pytest.raises(TableError, match=r"\(3, 3\)"):
-        score_pitch(folder / "images", folder / "labels", lambda _: np.zeros((2, 3)))
+        score_pitch(folder / "images", folder / "labels", lambda _: ImageCamera(np.zeros((2, 3))))
 
 
 @pytest.mark.real
@@ -110,3 +112,13 @@ def test_realpitch_labels_fit_a_camera(real_data: Path, name: str, median_m: flo
     cameras = [true_camera(read_points(pair.label), (1920, 1080)) for pair in pairs]
     residuals = np.concatenate([c.residual_m for c in cameras if c is not None])
     assert np.median(residuals) < median_m
+
+
+def test_an_answer_with_a_bent_lens_is_asked_where_it_shows_the_ground() -> None:
+    # 640 px from the middle at 1000 px and k1 -0.1: 640 (1 - 0.1 * 0.64^2) = 613.8 px are shown
+    straight = ImageCamera(camera())
+    bent = ImageCamera(camera(), bend=-0.1 / 1000**2)
+    shown = np.array([[640 + 613.7856, 360.0]])
+    assert bent.ground(shown, (1280, 720)) == pytest.approx(
+        straight.ground(np.array([[1280.0, 360.0]]), (1280, 720)), abs=1e-3
+    )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evaluation.detection import Detect, Detections
 from evaluation.events import Analyse
-from evaluation.pitch import Calibrate, Homography
+from evaluation.pitch import Calibrate, ImageCamera
 
 Image = NDArray[np.uint8]
 
@@ -70,8 +70,8 @@ class Remembered:
         found: Detections = self._once("detect", image, self.detector)
         return found
 
-    def calibrate(self, image: Image) -> Homography | None:
-        found: Homography | None = self._once("calibrate", image, self.calibrator)
+    def calibrate(self, image: Image) -> ImageCamera | None:
+        found: ImageCamera | None = self._once("calibrate", image, self.calibrator)
         return found
 
     def _once(self, what: str, image: Image, ask: Callable[[Image], Any]) -> Any:

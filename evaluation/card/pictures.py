@@ -6,11 +6,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.lens import bent
 from domain.pitch import Pitch
 from evaluation.card.answers import Image
 from evaluation.card.boxed_frames import BoxedFrame, ImageSet, Mistakes, mistakes
 from evaluation.card.measures import Picture
-from evaluation.pitch import MAX_ERROR_M, Homography, image_grid, misplacement_m, on_pitch
+from evaluation.pitch import (
+    MAX_ERROR_M,
+    Homography,
+    ImageCamera,
+    image_grid,
+    misplacement_m,
+    on_pitch,
+)
 from evaluation.yolo_labels import LabelledImage, labelled_roles
 
 WORST = 3
@@ -44,7 +52,7 @@ def worst_boxed(section: str, images: ImageSet, frames: Sequence[BoxedFrame]) ->
 def worst_pitch(
     section: str,
     images: ImageSet,
-    frames: Sequence[tuple[LabelledImage, Homography, Homography | None]],
+    frames: Sequence[tuple[LabelledImage, Homography, ImageCamera | None]],
 ) -> list[Picture]:
     """The frames whose camera is farthest off, the unanswered first; real footage, so private."""
     judged = []
@@ -57,7 +65,7 @@ def worst_pitch(
         image = images.read(pair)
         draw_pitch(image, truth, TRUTH)
         if answer is not None:
-            draw_pitch(image, answer, FALSE)
+            draw_pitch(image, answer.homography, FALSE, answer.bend)
         caption = f"{pair.image.stem}: median error {error:.2f} m (truth white, answer orange)"
         name = f"{section.replace('_', '-')}-pitch-{rank}.jpg"
         pictures.append(Picture(name, caption, as_jpeg(image), private=True))
@@ -72,9 +80,12 @@ def draw_boxes(
         cv2.rectangle(image, (x1, y1), (x2, y2), colour, thick, cv2.LINE_AA)
 
 
-def draw_pitch(image: Image, homography: Homography, colour: tuple[int, int, int]) -> None:
-    """Draw the pitch's lines where a homography (pixel to metre) sees them."""
+def draw_pitch(
+    image: Image, homography: Homography, colour: tuple[int, int, int], bend: float = 0.0
+) -> None:
+    """Draw the pitch's lines where a homography and a lens (`bend`, k1 / focal^2) show them."""
     height, width = image.shape[:2]
+    middle = np.array([width, height]) / 2
     to_image = np.linalg.inv(homography)
     ground = homography @ [width / 2, height, 1.0]
     ahead = np.sign((to_image @ (ground / ground[2]))[2])
@@ -82,7 +93,8 @@ def draw_pitch(image: Image, homography: Homography, colour: tuple[int, int, int
         mapped = np.column_stack([line, np.ones(len(line))]) @ to_image.T
         near = mapped[:, 2] * ahead > 1e-9
         for a, b in zip(mapped[:-1][near[:-1] & near[1:]], mapped[1:][near[:-1] & near[1:]]):  # noqa: B905
-            ends = np.array([a[:2] / a[2], b[:2] / b[2]])
+            straight = np.array([a[:2] / a[2], b[:2] / b[2]])
+            ends = bent(straight - middle, bend) + middle
             if (np.abs(ends) < 4 * width).all():
                 start, end = np.round(ends * (1 << _BITS)).astype(int).tolist()
                 cv2.line(image, start, end, colour, 2, cv2.LINE_AA, _BITS)
@@ -110,9 +122,10 @@ def _with_boxes(image: Image, frame: BoxedFrame, wrong: Mistakes) -> Image:
     return image
 
 
-def _median_m(truth: Homography, answer: Homography | None, image: Image) -> float:
+def _median_m(truth: Homography, answer: ImageCamera | None, image: Image) -> float:
     if answer is None:
         return MAX_ERROR_M
-    grid = image_grid((image.shape[1], image.shape[0]))
-    bottom = np.array([image.shape[1] / 2, image.shape[0]])
-    return float(np.median(misplacement_m(truth, answer, grid[on_pitch(truth, grid, bottom)])))
+    size = (image.shape[1], image.shape[0])
+    grid = image_grid(size)
+    seen = grid[on_pitch(truth, grid, np.array([size[0] / 2, size[1]]))]
+    return float(np.median(misplacement_m(truth, answer, seen, size)))

@@ -22,7 +22,7 @@ from evaluation.card.pictures import worst_boxed, worst_pitch
 from evaluation.card.plots import error_curve
 from evaluation.pitch import (
     Calibrate,
-    Homography,
+    ImageCamera,
     TrueCamera,
     image_grid,
     misplacement_m,
@@ -86,7 +86,7 @@ class PitchFrame:
 
     pair: LabelledImage
     truth: TrueCamera
-    answer: Homography | None
+    answer: ImageCamera | None
     errors_m: NDArray[np.float64]
 
 
@@ -103,13 +103,13 @@ def _pitch_frames(images: ImageSet, calibrate: Calibrate) -> list[PitchFrame]:
 
 
 def _errors_m(
-    truth: TrueCamera, answer: Homography | None, size: tuple[int, int]
+    truth: TrueCamera, answer: ImageCamera | None, size: tuple[int, int]
 ) -> NDArray[np.float64]:
     if answer is None:
         return np.zeros(0)
     grid = image_grid(size)
     visible = grid[on_pitch(truth.homography, grid, truth.pixels.mean(axis=0))]
-    return misplacement_m(truth.homography, answer, visible)
+    return misplacement_m(truth.homography, answer, visible, size)
 
 
 def _pitch_scores(images: ImageSet, calibrate: Calibrate) -> Scores:

@@ -69,7 +69,7 @@ def _detection(options: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _pitch(options: argparse.Namespace) -> Mapping[str, Any]:
-    from api.commands.evaluate.product import option_values
+    from api.commands.evaluate.product import camera, option_values
     from evaluation.pitch import score_pitch
     from infrastructure.single_frame import SingleFrameAnalysis
 
@@ -77,7 +77,7 @@ def _pitch(options: argparse.Namespace) -> Mapping[str, Any]:
     return score_pitch(
         options.images,
         options.labels,
-        analysis.homography,
+        lambda image: camera(analysis, image),
         matches=_matches(options),
         unstretch=options.unstretch,
     )

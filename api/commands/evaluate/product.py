@@ -14,6 +14,7 @@ from api.commands.analyze import analyze, configured, of_inputs
 from domain.errors import InputError
 from evaluation.card.answers import Answers, Image, Remembered, SimulatedCase
 from evaluation.detection import Detections
+from evaluation.pitch import ImageCamera
 
 if TYPE_CHECKING:
     from infrastructure.single_frame import SingleFrameAnalysis
@@ -30,7 +31,9 @@ def product(settings: Sequence[str], scratch: Path) -> Answers:
 
     values = option_values(settings)
     analysis = SingleFrameAnalysis(values)
-    remembered = Remembered(lambda image: detections(analysis, image), analysis.homography)
+    remembered = Remembered(
+        lambda image: detections(analysis, image), lambda image: camera(analysis, image)
+    )
     rooms = _Rooms(scratch, tuple(settings))
     return Answers(
         detect=remembered.detect,
@@ -61,6 +64,17 @@ def detections(analysis: "SingleFrameAnalysis", image: Image) -> Detections:
     rows = analysis.detections(image)
     xyxy = np.column_stack([rows[name].to_numpy() for name in ("x1", "y1", "x2", "y2")])
     return Detections(xyxy, rows["confidence"].to_numpy(), rows["role"].to_numpy(False))
+
+
+def camera(analysis: "SingleFrameAnalysis", image: Image) -> ImageCamera | None:
+    """The camera of one image as the scores read it."""
+    import numpy as np
+
+    (row,) = analysis.calibration(image).to_pylist()
+    if row["homography"] is None:
+        return None
+    bend = row["k1"] / row["focal_px"] ** 2 if row["k1"] else 0.0
+    return ImageCamera(np.array(row["homography"]).reshape(3, 3), bend)
 
 
 def images_of(video: Path, numbers: Sequence[int]) -> Mapping[int, Image]:
