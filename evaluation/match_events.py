@@ -96,7 +96,8 @@ def score_match_events(truth: Events, result: Events) -> Scores:
     Returns:
         `event_f1` within 1 s, `event_f1_0_5s`, `event_f1_2s`: 0 for a type that truth never has;
         `event_precision`, `event_recall`, `event_time_error_s` (mean), `event_counts` (in truth),
-        `event_unseen_counts` (in truth, left out). Of the pairs within 1 s: `event_team_accuracy`,
+        `event_both_counts` (in truth and in the answer, what F1 is out of), `event_unseen_counts`
+        (in truth, left out). Of the pairs within 1 s: `event_team_accuracy`,
         `event_player_accuracy`, `event_receiver_accuracy` where both sides name one, with
         `event_team_n`, `event_player_n`, `event_receiver_n`; `event_player_unnamed_share` and so
         on: truth names one and the answer does not.
@@ -136,6 +137,7 @@ def _score_type(truth: Events, result: Events) -> Scores:
         "recall": counts[""].recall,
         "time_error_s": finite(apart.mean()) if len(apart) else None,
         "counts": len(there.start_s),
+        "both_counts": 2 * counts[""].hits + counts[""].false + counts[""].missed,
         "unseen_counts": int((~truth.counted).sum()),
         **_agreement("team", *pairs, SIDES),
         **_agreement("player", *pairs),

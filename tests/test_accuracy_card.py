@@ -26,6 +26,7 @@ from evaluation.card.sections import FULL, QUICK, Planned, chosen, take
 from evaluation.card.strangers import stills
 from evaluation.card.worst_moments import worst_moment
 from evaluation.detection import Detections, LabelledBoxes, ap50_of_draws
+from evaluation.match_events import Events, score_match_events
 from evaluation.pitch import ImageCamera
 from evaluation.yolo_labels import LabelledImage, read_image
 from simulation import TEST_SEEDS_FROM, SimulationOptions, simulate, write
@@ -74,14 +75,37 @@ def test_a_score_of_matches_is_weighted_by_its_cases() -> None:
     """3 passes at 1 and 1 pass at 0: (3 x 1 + 1 x 0) / 4 = 0.75 over 4 passes; a match without
     passes does not count."""
     given: Mapping[str, dict] = {
-        "a": {"event_f1": {"pass": 1.0}, "event_counts": {"pass": 3}},
-        "b": {"event_f1": {"pass": 0.0}, "event_counts": {"pass": 1}},
-        "c": {"event_f1": {}, "event_counts": {}},
+        "a": {"event_recall": {"pass": 1.0}, "event_counts": {"pass": 3}},
+        "b": {"event_recall": {"pass": 0.0}, "event_counts": {"pass": 1}},
+        "c": {"event_recall": {}, "event_counts": {}},
     }
     found = {measure.key: measure for measure in over_all("simulated", PICKS, given)}
-    assert found["simulated.event_f1.pass"].value == pytest.approx(0.75)
-    assert found["simulated.event_f1.pass"].cases == 4
+    assert found["simulated.event_recall.pass"].value == pytest.approx(0.75)
+    assert found["simulated.event_recall.pass"].cases == 4
     assert "simulated.hota" not in found
+
+
+def _shots(count: int) -> Events:
+    """Shots 10 s apart, all of them where play can be measured."""
+    text = np.full(count, "")
+    kind = np.full(count, "shot")
+    return Events(
+        kind, 10.0 * np.arange(count, dtype=np.float64), text, text, text, np.ones(count, bool)
+    )
+
+
+def test_shots_invented_in_a_match_without_one_count() -> None:
+    """2 of 2 shots found in one match, 3 invented in another: F1 is 2 x 2 / (2 + 2 + 3) = 4 / 7,
+    over 2 shots. Where truth has none at all there is no figure."""
+
+    given = {
+        "a": score_match_events(_shots(2), _shots(2)),
+        "b": score_match_events(_shots(0), _shots(3)),
+    }
+    found = {measure.key: measure for measure in over_all("simulated", PICKS, given)}
+    assert found["simulated.event_f1.shot"].value == pytest.approx(4 / 7)
+    assert found["simulated.event_f1.shot"].cases == 2
+    assert not over_all("simulated", PICKS, {"b": given["b"]})
 
 
 # ---------------------------------------------------------------- drops

@@ -35,10 +35,13 @@ PICKS = (
     Pick("ball_answered_share", "frames with an answer for the ball", "ball told", *_BALLS),
     Pick(
         "event_f1/pass", "passes within 1 s, F1", "pass", "event_counts/pass", "passes",
-        headline=True,
+        headline=True, weight="event_both_counts/pass",
     ),
     Pick("event_recall/pass", "passes within 1 s, recall", "recall", "event_counts/pass", "passes"),
-    Pick("event_f1/shot", "shots within 1 s, F1", "shot", "event_counts/shot", "shots"),
+    Pick(
+        "event_f1/shot", "shots within 1 s, F1", "shot", "event_counts/shot", "shots",
+        weight="event_both_counts/shot",
+    ),
     Pick(
         "formation_accuracy", "time with the right formation", "formation", "formation_seconds",
         "seconds and teams", headline=True,
@@ -85,6 +88,10 @@ PICKS = (
     Pick(
         "identity_kept_share", "people known again after a cut", "kept", "identity_kept_n",
         "people at cuts",
+    ),
+    Pick(
+        "identity_joins_right_share", "people called by a name of before a cut who are its bearer",
+        "joins", "identity_joins_n", "people so called",
     ),
     Pick(
         "invented_frames_share", "frames without live play in which people are placed",

@@ -18,6 +18,7 @@ class Pick:
         path: its key in the scores of a match, with / into a mapping.
         short: the head of its column.
         count: the path of how many cases it is taken over, `case` what they are.
+        weight: the path of what matches are weighted by, where that is not `count`.
     """
 
     path: str
@@ -29,6 +30,7 @@ class Pick:
     higher_is_better: bool | None = True
     headline: bool = False
     beside: str = ""
+    weight: str = ""
 
     def of(self, scores: Scores) -> float | None:
         """Its value in the scores of a match, None where there is none."""
@@ -38,9 +40,13 @@ class Pick:
     def cases_in(self, scores: Scores) -> int:
         return int(_at(scores, self.count) or 0)
 
+    def weight_in(self, scores: Scores) -> int:
+        return int(_at(scores, self.weight or self.count) or 0)
+
 
 def over_all(section: str, picks: Sequence[Pick], scores: Mapping[str, Scores]) -> list[Measure]:
-    """Each pick over all matches, weighted by its cases; one that no match has is left out."""
+    """Each pick over all matches, weighted by its cases or as it says; one that no match has a case
+    of is left out."""
     return [measure for pick in picks for measure in _joined(section, pick, scores)]
 
 
@@ -55,11 +61,11 @@ def by_match(title: str, picks: Sequence[Pick], scores: Mapping[str, Scores]) ->
 
 
 def _joined(section: str, pick: Pick, scores: Mapping[str, Scores]) -> list[Measure]:
-    given = [(pick.of(match), pick.cases_in(match)) for match in scores.values()]
-    cases = [(value, count) for value, count in given if value is not None and count]
-    if not cases:
+    given = [(pick.of(match), pick.weight_in(match)) for match in scores.values()]
+    cases = [(value, weight) for value, weight in given if value is not None and weight]
+    total = sum(pick.cases_in(match) for match in scores.values() if pick.of(match) is not None)
+    if not cases or not total:
         return []
-    total = sum(count for _, count in cases)
     return [
         Measure(
             f"{section}.{pick.path.replace('/', '.')}", pick.label, _weighted(cases), total,
@@ -70,7 +76,7 @@ def _joined(section: str, pick: Pick, scores: Mapping[str, Scores]) -> list[Meas
 
 
 def _weighted(cases: Sequence[tuple[float, int]]) -> float:
-    return sum(value * count for value, count in cases) / sum(count for _, count in cases)
+    return sum(value * weight for value, weight in cases) / sum(weight for _, weight in cases)
 
 
 def _at(scores: Scores, path: str) -> Any:
