@@ -1,4 +1,4 @@
-"""Section: other broadcasts, stadiums and cameras, which no choice of ours was made on."""
+"""Section: other broadcasts, stadiums and cameras, on which no network was trained."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,9 @@ from evaluation.scores import Scores
 NAME = "strangers"
 
 _TAKEN = (
-    "What the product does with footage unlike any that it was made with; used for nothing else. "
+    "What the product does with footage unlike any that it was made with. No network was trained "
+    "on it, but colours and limits by which teams are told were chosen with labelled boxes of "
+    "`offside482` and `offside_clips` in view (docs/notes/teams.md), so figures of teams flatter. "
     "Only the roles that are labelled there are scored. Labels are rougher than elsewhere: boxes "
     "of `offside482` come from skeletons, those of the balls are loose. Teams are scored on the "
     "labelled frames of four clips that the whole pipeline analysed, without being told a kit."
