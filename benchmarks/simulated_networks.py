@@ -18,6 +18,7 @@ from pydantic import Field
 from application.stage import Frame, FramePass, FrameStage
 from domain import tables
 from domain.configuration import StageOptions
+from domain.lens import bent
 from domain.pitch import Pitch
 from domain.tables import PERSON_ROLES
 from simulation import SimulatedMatch, SimulationOptions, render, simulate, write
@@ -27,6 +28,7 @@ from stages.player_detection import appearance
 FRAMES_A_FILE = 250
 SEEN_SHARE, BALL_SEEN_SHARE, WRONG_ROLE_SHARE, JITTER_PX = 0.96, 0.7, 0.03, 1.0
 POINTS_EVERY = 5
+BREAK_S = 60.0
 LOOKS = 200  # frames that are painted, to see what everybody wears
 
 
@@ -95,7 +97,8 @@ def prepare(folder: Path, seed: int, seconds: float, clip_s: float) -> Path:
         return clip
     rows.mkdir(parents=True, exist_ok=True)
     render(simulate(SimulationOptions(seed, clip_s)), clip)
-    match = simulate(SimulationOptions(seed, seconds))
+    halves = {"half_time_s": seconds / 2 - BREAK_S, "break_s": BREAK_S} if seconds > 600 else {}
+    match = simulate(SimulationOptions(seed, seconds, **halves))
     write(match, folder / "truth", video=False)
     rng = np.random.default_rng(seed)
     for name, table in (
@@ -195,7 +198,10 @@ def _observations(match: SimulatedMatch, rng: np.random.Generator) -> pa.Table:
     places = np.array(Pitch().points(), np.float64)[:, :2]
     homogeneous = np.column_stack([places, np.ones(len(places))])
     mapped = np.einsum("nij,pj->npi", np.linalg.inv(to_pitch), homogeneous)
-    pixels = mapped[..., :2] / mapped[..., 2:] + rng.normal(0, JITTER_PX, (*mapped.shape[:2], 2))
+    middle = np.array([options.width, options.height]) / 2
+    bend = match.camera.k1 / match.camera.focal_px**2
+    pixels = bent(mapped[..., :2] / mapped[..., 2:] - middle, bend[:, None]) + middle
+    pixels += rng.normal(0, JITTER_PX, pixels.shape)
     # h33 = 1 makes the last number of what is before the camera positive
     inside = (pixels >= 0).all(-1) & (pixels < (options.width, options.height)).all(-1)
     inside &= mapped[..., 2] > 0
@@ -213,5 +219,7 @@ def _observations(match: SimulatedMatch, rng: np.random.Generator) -> pa.Table:
         "cut": np.zeros(count, bool),
         "view": ["wide"] * count,
         "grass_share": np.full(count, 0.6),
+        "change": np.full(count, 2.0),
+        "glance": np.full((count, tables.GLANCE_SIZE), 90, np.uint8),
     }
     return tables.make("pitch_observations", columns)
