@@ -28,11 +28,22 @@ FRAME_STAGES = ("video_decoding", "simulated_detection", "simulated_observation"
 TABLE_STAGES = [name for name in STAGES if name not in OF_PIXELS]
 SAMPLE_S = 2.0
 CLIP_S = 20.0
+FPS = 25  # the simulator's, where nothing else is said
 
 
-def loop(clip: Path, seconds: float, path: Path) -> None:
-    """`clip` over and over as one file of `seconds`, without encoding anything again."""
-    given = ["-stream_loop", "-1", "-i", str(clip), "-t", str(seconds), "-c", "copy", str(path)]
+def loop(clip: Path, frames: int, path: Path) -> None:
+    """`clip` over and over as one file of `frames`, without encoding anything again."""
+    given = [
+        "-stream_loop",
+        "-1",
+        "-i",
+        str(clip),
+        "-frames:v",
+        str(frames),
+        "-c",
+        "copy",
+        str(path),
+    ]
     subprocess.run(["ffmpeg", "-v", "error", "-y", *given], check=True)
 
 
@@ -56,8 +67,10 @@ def analyze(video: Path, rows: Path, out: Path, packages: Path) -> tuple[dict[st
             samples.append((time.monotonic() - started, parent, children))
             time.sleep(SAMPLE_S)
         assert run.stdout
-        report = json.loads(run.stdout.read())
-    return report, samples
+        text = run.stdout.read()
+    if run.returncode:
+        sys.exit(run.returncode)  # it has said why
+    return json.loads(text), samples
 
 
 def descendants(pid: int) -> list[int]:
@@ -104,7 +117,7 @@ def main() -> None:
         clip = prepare(folder, options.seed, seconds, CLIP_S)
         prepared_s = time.monotonic() - began
         video, out = folder / "long.mp4", folder / f"result-{int(time.time())}"
-        loop(clip, seconds, video)
+        loop(clip, int(seconds * FPS), video)
         report, samples = analyze(video, folder / "rows", out, install(folder / "packages"))
         disk = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(
