@@ -28,7 +28,7 @@ from stages.player_detection import appearance
 FRAMES_A_FILE = 250
 SEEN_SHARE, BALL_SEEN_SHARE, WRONG_ROLE_SHARE, JITTER_PX = 0.96, 0.7, 0.03, 1.0
 POINTS_EVERY = 5
-BREAK_S = 60.0
+BREAK_S = 600.0
 LOOKS = 200  # frames that are painted, to see what everybody wears
 
 
@@ -97,7 +97,7 @@ def prepare(folder: Path, seed: int, seconds: float, clip_s: float) -> Path:
         return clip
     rows.mkdir(parents=True, exist_ok=True)
     render(simulate(SimulationOptions(seed, clip_s)), clip)
-    halves = {"half_time_s": seconds / 2 - BREAK_S, "break_s": BREAK_S} if seconds > 600 else {}
+    halves = {"half_time_s": (seconds - BREAK_S) / 2, "break_s": BREAK_S} if seconds > 3 * BREAK_S else {}
     match = simulate(SimulationOptions(seed, seconds, **halves))
     write(match, folder / "truth", video=False)
     rng = np.random.default_rng(seed)
