@@ -97,7 +97,11 @@ def prepare(folder: Path, seed: int, seconds: float, clip_s: float) -> Path:
         return clip
     rows.mkdir(parents=True, exist_ok=True)
     render(simulate(SimulationOptions(seed, clip_s)), clip)
-    halves = {"half_time_s": (seconds - BREAK_S) / 2, "break_s": BREAK_S} if seconds > 3 * BREAK_S else {}
+    halves = (
+        {"half_time_s": (seconds - BREAK_S) / 2, "break_s": BREAK_S}
+        if seconds > 3 * BREAK_S
+        else {}
+    )
     match = simulate(SimulationOptions(seed, seconds, **halves))
     write(match, folder / "truth", video=False)
     rng = np.random.default_rng(seed)
