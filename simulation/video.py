@@ -13,8 +13,8 @@ import numpy as np
 from domain.errors import ResourceError
 from simulation.arrays import Pixels
 
-# One thread, and no macroblock tree, so
-# that bytes repeat: x264's assembly for that tree gives varying files at widths such as 480.
+# One thread, and no macroblock tree, so that bytes repeat: x264's assembly for that tree gives
+# varying files at widths such as 480.
 ENCODER = {
     "preset": "veryfast",
     "threads": "1",
