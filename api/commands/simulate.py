@@ -45,20 +45,19 @@ def run(options: argparse.Namespace) -> int:
     from simulation import SimulationOptions, simulate, write, write_stills
 
     width, height = _size(options.size)
-    print(f"playing {options.seconds:g} s of football", file=sys.stderr)
-    match = simulate(
-        SimulationOptions(
-            seed=options.seed,
-            seconds=options.seconds,
-            fps=options.fps,
-            width=width,
-            height=height,
-            camera=options.camera,
-            broadcast=options.broadcast,
-            half_time_s=options.half_time,
-            break_s=options.break_s,
-        )
+    asked = SimulationOptions(
+        seed=options.seed,
+        seconds=options.seconds,
+        fps=options.fps,
+        width=width,
+        height=height,
+        camera=options.camera,
+        broadcast=options.broadcast,
+        half_time_s=options.half_time,
+        break_s=options.break_s,
     )
+    print(f"playing {options.seconds:g} s of football", file=sys.stderr)
+    match = simulate(asked)
     if options.stills is not None:
         stills = write_stills(match, options.out, options.stills, progress=Ticker("stills"))
         print(f"{len(stills)} labelled frames: {options.out}")
