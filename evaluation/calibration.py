@@ -83,7 +83,8 @@ def score_calibration(
         `calibration_answered_share`,
         `calibration_median_error_m`, `calibration_p95_error_m`; `calibration_sigma_coverage`: the
         share of frames whose root mean square error is within the expected one;
-        `calibration_false_answers`, and `calibration_no_pitch_frames` in which they may lie.
+        `calibration_false_answers`, `calibration_no_pitch_frames` in which they may lie, and
+        `calibration_false_share` of these.
 
     Raises:
         InputError: a lens is bent, and its focal length or the picture's size is not known.
@@ -94,6 +95,7 @@ def score_calibration(
     errors = [frame_errors_m(true[n], found[n], view) for n in both]
     pooled = np.concatenate(errors) if errors else np.zeros(0)
     false = len(found.keys() - true.keys()) + len(cameras_of(result, nowhere))
+    without = len(nowhere) + len(frames) - len(true)
     return {
         "calibration_frames": len(true),
         "calibration_median_error_m": percentile(pooled, 50),
@@ -102,7 +104,8 @@ def score_calibration(
         "calibration_answered_share": share(len(both), len(true)),
         "calibration_sigma_coverage": _coverage(errors, [found[n].error_m for n in both]),
         "calibration_false_answers": false if len(true) or len(nowhere) else None,
-        "calibration_no_pitch_frames": len(nowhere) + len(frames) - len(true),
+        "calibration_no_pitch_frames": without,
+        "calibration_false_share": share(false, without),
     }
 
 

@@ -73,6 +73,7 @@ def test_answers_where_no_pitch_is_shown_are_false() -> None:
     assert scores["calibration_answered_share"] == 1 / 3
     assert scores["calibration_false_answers"] == 2
     assert scores["calibration_no_pitch_frames"] == 3
+    assert scores["calibration_false_share"] == pytest.approx(2 / 3)
 
 
 def test_expected_errors_hold_by_frame() -> None:

@@ -46,6 +46,7 @@ PICKS = (
         "formation_accuracy", "time with the right formation", "formation", "formation_seconds",
         "seconds and teams", headline=True,
     ),
+    Pick("frames_share", "frames that the result answers for", "frames", *_FRAMES),
     Pick("calibration_answered_share", "frames whose camera is found", "camera", *_CAMERAS),
     Pick(
         "calibration_median_error_m", "pitch error, median", "pitch", *_CAMERAS, unit="m",
@@ -96,5 +97,10 @@ PICKS = (
     Pick(
         "invented_frames_share", "frames without live play in which people are placed",
         "invented", *_OUT_OF_PLAY, higher_is_better=False,
+    ),
+    Pick(
+        "calibration_false_share", "frames without a wide view for which a camera is claimed",
+        "false camera", "calibration_no_pitch_frames", "frames without a wide view",
+        higher_is_better=False,
     ),
 )  # fmt: skip
