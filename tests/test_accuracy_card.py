@@ -170,6 +170,23 @@ def test_what_is_no_score_is_not_committed() -> None:
     assert commit([_card(neither, _measure(None))], ["f32"])["measures"] == {}
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "unit", "higher", "kept"),
+    [
+        (0.7, 0.5, "", True, True),  # 0.6, noise 0.4: 0.19 is a drop
+        (0.7, 0.3, "", True, False),  # 0.5, noise 0.8: it cannot fall so far
+        (0.0, 0.0, "", True, False),  # nor can this
+        (0.0, 0.0, "", False, True),  # a share that should be 0 may rise
+        (19.9, 0.6, "m", False, False),  # 10 m, noise 39 m
+    ],
+)
+def test_what_nothing_could_fail_is_not_committed(
+    first: float, second: float, unit: str, higher: bool, kept: bool
+) -> None:
+    runs = [_card(_measure(v, unit=unit, higher_is_better=higher)) for v in (first, second)]
+    assert len(commit(runs, ["f32", "bf16"])["measures"]) == kept
+
+
 def test_a_section_without_material_is_told_and_not_compared(tmp_path: Path) -> None:
     path = tmp_path / "quick.json"
     write_numbers(commit([_card(_measure(0.9))], ["f32"]), path)

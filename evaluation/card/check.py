@@ -52,15 +52,18 @@ class Verdict:
 def commit(runs: Sequence[Card], precisions: Sequence[str]) -> dict[str, Any]:
     """The JSON to commit, from the quick form under several precisions.
 
-    Only measures that are scores, and that every run has, are committed.
+    Only measures that are scores, and that every run has, are committed; not one whose noise is
+    so large that hardly anything could fail it.
     """
     by_key = [{m.key: m for m in run.measures if _is_score(m)} for run in runs]
     common = [key for key in by_key[0] if all(key in other for other in by_key[1:])]
+    rows = {key: _committed([run[key] for run in by_key]) for key in common}
+    telling = {key: row for key, row in rows.items() if _can_fail(row, by_key[0][key])}
     return {
         "noise": HOW_NOISE_WAS_FOUND,
         "precisions": list(precisions),
         "machine": runs[0].machine,
-        "measures": {key: _committed([run[key] for run in by_key]) for key in common},
+        "measures": telling,
     }
 
 
@@ -122,6 +125,14 @@ def _committed(measures: Sequence[Measure]) -> dict[str, Any]:
         "higher_is_better": first.higher_is_better,
         "cases": first.cases,
     }
+
+
+def _can_fail(row: Mapping[str, Any], measure: Measure) -> bool:
+    """A value that should be high cannot fall below 0; an error may rise, but not by any amount."""
+    room = float(row["value"])
+    if not measure.higher_is_better:
+        room = max(room, 10 * _least_noise(measure, room))
+    return float(row["noise"]) < room
 
 
 def _least_noise(measure: Measure, value: float) -> float:
