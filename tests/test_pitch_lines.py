@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from domain.pitch import Pitch
 from stages.pitch_calibration import camera as cameras
-from stages.pitch_observation.lines import LineFinder
+from stages.pitch_observation.lines import LineFinder, _fitted, _Samples
 from tests.panning_camera import (
     CENTRE,
     HEIGHT,
@@ -65,6 +65,25 @@ def test_a_picture_without_paint_gives_none(camera: Array) -> None:
     noise = np.random.default_rng(0).normal(0, 5, turf.shape)
     picture = np.clip(turf + noise, 0, 255).astype(np.uint8)
     assert len(FINDER.find(picture, points_of(camera, 1.0))) == 0
+
+
+def test_wrong_points_are_refused_without_a_word(picture: NDArray[np.uint8]) -> None:
+    """Warnings are errors here: a user would read NumPy's on stderr."""
+    rng = np.random.default_rng(272)  # the horizon of these goes through a line of the pitch
+    points = np.zeros((len(POINTS), 3), np.float32)
+    chosen = rng.choice(len(POINTS), rng.integers(4, 9), replace=False)
+    points[chosen, :2] = rng.uniform(0, 1, (len(chosen), 2)) * [WIDTH, HEIGHT]
+    points[chosen, 2] = 0.9
+    FINDER.find(picture, points)
+
+
+def test_a_camera_that_sees_one_x_everywhere_is_no_view() -> None:
+    """No pixel moves the error of such a row, so it cannot be weighed by pixels."""
+    flat = np.array([[0.0, 0.0, 5.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    none = np.zeros((0, 2))
+    samples = _Samples(np.zeros(0, np.int64), none, none, none, none, np.zeros(0), np.zeros(0))
+    with pytest.raises(np.linalg.LinAlgError):
+        _fitted(flat, np.zeros((4, 2)), np.ones((4, 2)), samples, 1.0)
 
 
 def test_paint_that_is_not_on_grass_is_no_line(camera: Array, picture: NDArray[np.uint8]) -> None:

@@ -120,8 +120,8 @@ class LineFinder:
         beside, _ = _mapped(to_pixel, self._ground + 0.05 * self._tangent[:, ::-1] * [-1.0, 1.0])
         with np.errstate(all="ignore"):  # places on the horizon are not finite, and left out below
             direction = (ahead - pixels) / np.linalg.norm(ahead - pixels, axis=1, keepdims=True)
-        normal = direction[:, ::-1] * [-1.0, 1.0]
-        per_m = np.abs(((beside - pixels) * normal).sum(axis=1)) / 0.05
+            normal = direction[:, ::-1] * [-1.0, 1.0]
+            per_m = np.abs(((beside - pixels) * normal).sum(axis=1)) / 0.05
         margin = REACH_PX[0] * self._unit
         inside = (depths > 0) & np.isfinite(normal).all(axis=1)
         inside &= ((pixels > margin) & (pixels < self._size - margin)).all(axis=1)
@@ -231,6 +231,9 @@ def _fitted(
 
     A pixel belongs to a line of the ground (a, b, c) where (a, b, c) H (u, v, 1) = 0; a point lies
     on two such lines. Linear least squares, each row weighed by what a pixel means there.
+
+    Raises:
+        LinAlgError: the points are no view of a plane.
     """
     one, none = np.ones(len(ground)), np.zeros(len(ground))
     across = samples.tangent[:, ::-1] * [-1.0, 1.0]
@@ -251,8 +254,11 @@ def _fitted(
     for _ in range(3):
         slope = lines @ answer  # of the row's error by the pixel, times the depth
         per_pixel = np.linalg.norm(slope[:, :2] - _error(lines, answer, seen), axis=1)
-        weight = 1 / (per_pixel * sigma)
-        rows = (lines[:, :, None] * seen[:, None, :]).reshape(-1, 9) * weight[:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):  # not finite: refused below
+            weight = 1 / (per_pixel * sigma)
+            rows = (lines[:, :, None] * seen[:, None, :]).reshape(-1, 9) * weight[:, None]
+        if not np.isfinite(rows).all():
+            raise np.linalg.LinAlgError("a row that no pixel moves: the points are no view")
         answer = np.linalg.svd(rows, full_matrices=False)[2][-1].reshape(3, 3)
     return np.asarray(np.diag([50.0, 50.0, 1.0]) @ answer @ scale)
 
