@@ -58,7 +58,8 @@ class Camera:
             return pixels
         if view.centre is None or not self.focal_px > 0:
             raise InputError(
-                "calibration: k1 is given, so the focal length and the picture's size are needed"
+                "calibration: k1 is given, so the focal length and the picture's size are needed; "
+                "`footanalytics simulate` tells the size in truth.json, which --truth lacks"
             )
         offsets = (pixels - view.centre) / self.focal_px
         return np.asarray(view.centre + straightened(offsets, self.k1) * self.focal_px)

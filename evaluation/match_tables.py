@@ -33,6 +33,8 @@ _UNIQUE: Mapping[str, tuple[str, ...]] = {
     "identities": ("track",),
     "match_events": ("event",),
 }
+MAX_TIME_APART_S = 0.2
+"""Containers round times; of one video and cut, a frame's times differ by less."""
 _FRAMEWISE = ("frames", "tracks", "ball", "calibration")
 _TIMED = ("frames", "tracks", "ball")
 
@@ -118,7 +120,7 @@ def scored_frames(truth: MatchTables, result: MatchTables) -> NDArray[np.int64]:
     has no table with frames.
 
     Raises:
-        InputError: both have frames, and none in common.
+        InputError: both have frames, and none in common, or those in common at other times.
     """
     wanted, answered = _declared(truth), _declared(result)
     common = np.intersect1d(wanted, answered)
@@ -127,7 +129,20 @@ def scored_frames(truth: MatchTables, result: MatchTables) -> NDArray[np.int64]:
             f"no frame in common: truth {truth.folder} has {_extent(wanted)}, "
             f"result {result.folder} has {_extent(answered)}"
         )
+    _require_times(truth, result, common)
     return common
+
+
+def _require_times(truth: MatchTables, result: MatchTables, frames: NDArray[np.int64]) -> None:
+    """Refuse a video of another frame rate: its frames of the same number are other moments."""
+    wanted, answered = (frame_times(tables, frames) for tables in (truth, result))
+    apart = np.flatnonzero(np.abs(wanted - answered) > MAX_TIME_APART_S)
+    if len(apart):
+        at = apart[0]
+        raise InputError(
+            f"frame {frames[at]} is at {wanted[at]:.2f} s in truth {truth.folder} and at "
+            f"{answered[at]:.2f} s in result {result.folder}: they are of different videos"
+        )
 
 
 def frame_times(truth: MatchTables, frames: NDArray[np.int64]) -> NDArray[np.float64]:

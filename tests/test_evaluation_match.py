@@ -204,6 +204,11 @@ def test_referees_may_be_missed(score: Callable[..., Any]) -> None:
             lambda _: frames_table(np.arange(90, 95)),
             "no frame in common.*0 to 49.*90 to 94",
         ),
+        (
+            "frames",  # as at half the frame rate: frame 6 is 0.24 s late, the first above 0.2
+            lambda t: with_column(t, "time_s", t["time_s"].to_numpy() * 2),
+            "frame 6 is at 0.24 s in truth .* and at 0.48 s in result .*different videos",
+        ),
     ],
 )
 def test_a_wrong_result_is_refused_in_one_line(
