@@ -324,6 +324,26 @@ def test_the_command_writes_what_is_on_air(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seconds", "nan"], "seconds: expected 1.0 to 7200.0, actual nan"),
+        (["--seconds", "4", "--break", "20"], "--break: there is none without --half-time"),
+        # they come back at 7 s, in the middle of the break, and 7 s are too few to get in place
+        (["--seconds", "14", "--half-time", "2", "--break", "10"], "give more --seconds"),
+    ],
+)
+def test_a_bad_wish_leaves_nothing_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    folder = tmp_path / "match"
+    arguments = ["simulate", "--seed", "950322", "--fps", "5", "--no-video", *arguments]
+    assert main([*arguments, "--out", str(folder)]) == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
     ("fps", "rate"), [(5.0, "5"), (25.0, "25"), (29.97, "30000/1001"), (59.94, "60000/1001")]
 )
 def test_only_uneven_rates_are_those_of_broadcasts(fps: float, rate: str) -> None:

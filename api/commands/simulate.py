@@ -28,7 +28,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="seconds after which the first half ends and the teams change ends",
     )
     parser.add_argument(
-        "--break", dest="break_s", type=float, default=60.0, metavar="S", help="(default 60)"
+        "--break",
+        dest="break_s",
+        type=float,
+        metavar="S",
+        help="seconds from then to the second half (default 60)",
     )
     parser.add_argument("--no-video", action="store_true", help="write the truth tables only")
     parser.add_argument(
@@ -42,10 +46,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from domain.errors import InputError
     from simulation import SimulationOptions, simulate, write, write_stills
 
     width, height = _size(options.size)
-    asked = SimulationOptions(
+    if options.break_s is not None and options.half_time is None:
+        raise InputError("--break: there is none without --half-time")
+    wanted = SimulationOptions(
         seed=options.seed,
         seconds=options.seconds,
         fps=options.fps,
@@ -54,13 +61,19 @@ def run(options: argparse.Namespace) -> int:
         camera=options.camera,
         broadcast=options.broadcast,
         half_time_s=options.half_time,
-        break_s=options.break_s,
+        break_s=60.0 if options.break_s is None else options.break_s,
     )
     print(f"playing {options.seconds:g} s of football", file=sys.stderr)
-    match = simulate(asked)
+    match = simulate(wanted)
+    if options.half_time is not None and len(match.record.periods) < 2:
+        raise InputError(
+            f"--seconds {options.seconds:g}: people were not back for the second half by then; "
+            "give more --seconds"
+        )
     if options.stills is not None:
         stills = write_stills(match, options.out, options.stills, progress=Ticker("stills"))
-        print(f"{len(stills)} labelled frames: {options.out}")
+        told = {"out": str(options.out), "files": [str(p.relative_to(options.out)) for p in stills]}
+        print(json.dumps(told) if options.json else f"{len(stills)} labelled frames: {options.out}")
         return 0
     folder = write(match, options.out, video=not options.no_video, progress=Ticker("rendering"))
     files = sorted(path.name for path in folder.iterdir() if path.is_file())
