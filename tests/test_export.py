@@ -616,6 +616,37 @@ def test_the_status_line_tells_time_pitch_and_ball(tmp_path: Path) -> None:
     assert status_text(bare, 0.0) == "00:00.0"
 
 
+def test_a_replay_says_so_and_its_people_are_none_of_the_match(tmp_path: Path) -> None:
+    """Track 1 was followed in a replay alone, so there is one fewer of its team."""
+    made = made_tables()
+    before = json.loads(export(made, tmp_path / "live")["summary.json"].read_text())
+    made["shots"] = tables.make(
+        "shots",
+        {
+            "shot": [1],
+            "measured": [False],
+            "start_frame": [10],
+            "end_frame": [20],
+            "start_s": [time_of(10)],
+            "end_s": [time_of(20)],
+            "view": ["wide"],
+            "replay": [True],
+            "replay_confidence": [0.9],
+            "evidence": ["logo"],
+            "tracks": [[1]],
+        },
+    )
+    files = export(made, tmp_path / "replay")
+    after = json.loads(files["summary.json"].read_text())
+    assert before["identities"]["people"]["home"] - after["identities"]["people"]["home"] == 1
+    metadata = json.loads(files["exports/second_spectrum_metadata.json"].read_text())
+    assert len(metadata["homePlayers"]) == after["identities"]["people"]["home"]
+    shown = {**made, "frames": pq.read_table(files["frames.parquet"])}
+    scenes = Scenes(MatchInMemory(shown, tmp_path))
+    assert "replay: not counted" not in status_text(scenes.at(9), 0.0)
+    assert "   replay: not counted   pitch: " in status_text(scenes.at(10), 0.0)
+
+
 # the report and the demo's words
 
 

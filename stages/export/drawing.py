@@ -118,9 +118,11 @@ class Painter:
 
 
 def status_text(scene: Scene, time_s: float) -> str:
-    """The time in the video, whether the pitch is known and how well, and the ball."""
+    """The time in the video, a replay, whether the pitch is known and how well, and the ball."""
     minutes, seconds = divmod(max(time_s, 0.0), 60)
     parts = [f"{int(minutes):02d}:{int(seconds * 10) / 10:04.1f}"]
+    if scene.replay:
+        parts.append("replay: not counted")
     if scene.calibration:
         error = f" ±{scene.error_m:.1f} m" if scene.error_m is not None else ""
         parts.append(f"pitch: {scene.calibration}{error}")

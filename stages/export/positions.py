@@ -19,6 +19,7 @@ from stages import periods as match_time
 from stages.export.play import Play
 from stages.export.roster import TEAMS, Roster
 from stages.export.rows import Cursor, floats, stretches
+from stages.shots import Gaps
 
 MARGIN_M = 5.0
 OUTSIDE = 0
@@ -84,7 +85,8 @@ class Positions:
         self._pitch = pitch
         self._known = known
         self.details = details or MatchOptions()
-        self.roster = Roster.read(match.table("identities"), details)
+        live = Gaps.read(match).without_replays(match.table("identities"))
+        self.roster = Roster.read(live, details)
         self.play = Play.read(match.table("match_events") if match.has("match_events") else None)
         self.periods: dict[int, Period] = {}
         self.count = 0

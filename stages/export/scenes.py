@@ -38,7 +38,8 @@ class BallMark:
 
 @dataclass(frozen=True)
 class Scene:
-    """One frame. `calibration` is measured, propagated, none, or empty where nobody looked.
+    """One frame. `calibration` is measured, propagated, none, or empty where nobody looked; of a
+    `replay` nothing counts.
 
     `homography` (3, 3) takes pixels of a straight lens to metres, `bend` is k1 / focal^2.
     """
@@ -49,6 +50,7 @@ class Scene:
     bend: float
     calibration: str
     error_m: float | None
+    replay: bool
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,14 @@ class _Name:
     goalkeeper: bool
 
 
+_TABLES = ("tracks", "ball", "calibration", "frames")
+
+
 class Scenes:
     """Scenes in the order of frames; a few hundred frames' rows are in memory."""
 
     def __init__(self, match: WholeMatch) -> None:
-        self._cursors = {name: Cursor(match, name) for name in ("tracks", "ball", "calibration")}
+        self._cursors = {name: Cursor(match, name) for name in _TABLES}
         has_identities = match.has("identities")
         self._names = _names(match.table("identities")) if has_identities else {}
         self._rows = {name: tables.empty(name) for name in self._cursors}
@@ -77,6 +82,7 @@ class Scenes:
                 self._rows[name] = cursor.until(self._end).combine_chunks()
                 self._frames[name] = self._rows[name]["frame"].to_numpy()
         calibration = self._of("calibration", frame).to_pylist()
+        shown = self._of("frames", frame)["replay"].to_pylist()
         nothing: dict[str, Any] = dict.fromkeys(("homography", "k1", "error_m")) | {"status": ""}
         row = calibration[0] if calibration else nothing
         known = row["homography"] is not None
@@ -87,6 +93,7 @@ class Scenes:
             row["k1"] / row["focal_px"] ** 2 if row["k1"] else 0.0,
             row["status"],
             row["error_m"],
+            any(shown),
         )
 
     def _of(self, name: str, frame: int) -> pa.Table:

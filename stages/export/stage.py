@@ -22,7 +22,7 @@ class ExportStage(WholeMatchStage[ExportOptions]):
     """Writes every public table that the plan makes, and what is made of them."""
 
     name: ClassVar[str] = "export"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     optional_at_end: ClassVar[tuple[str, ...]] = (
         *PUBLIC_TABLES,
         "video_frames",

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from application.stage import MatchFacts, WholeMatch
 from domain.tables import SCHEMA_VERSION
 from stages.export import told
+from stages.shots import Gaps
 
 
 @dataclass
@@ -93,8 +94,9 @@ def _ball(match: WholeMatch) -> dict[str, float]:
 
 def _people(match: WholeMatch) -> dict[str, Any]:
     table = match.table("identities")
+    live = Gaps.read(match).without_replays(table)
     players: dict[str, set[str]] = {}
-    for team, player in zip(table["team"].to_pylist(), table["player"].to_pylist(), strict=True):
+    for team, player in zip(live["team"].to_pylist(), live["player"].to_pylist(), strict=True):
         players.setdefault(team, set()).add(player)
     return {
         "tracks": table.num_rows,
