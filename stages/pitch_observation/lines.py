@@ -209,7 +209,7 @@ def _vertex(response: Array, best: NDArray[np.int64]) -> Array:
 def _on_a_curve(along: Array, offset: Array, near: float) -> Chosen:
     """Which offsets (n,) lie within `near` of one parabola: RANSAC on three of them."""
     count = len(along)
-    if count < FEWEST_SAMPLES:
+    if count < FEWEST_SAMPLES or not (np.diff(along) > 0).all():  # or seen from its own plane
         return np.zeros(count, bool)
     place = (along - along[0]) / max(along[-1] - along[0], 1.0)
     base = np.column_stack([np.ones(count), place, place**2])

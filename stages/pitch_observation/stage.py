@@ -42,7 +42,7 @@ class PitchObservationStage(GPUStage[PitchObservationOptions]):
     """
 
     name: ClassVar[str] = "pitch_observation"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     produces: ClassVar[tuple[str, ...]] = ("pitch_observations",)
     knows: ClassVar[tuple[str, ...]] = ("pitch",)
     warmup_frames: ClassVar[int] = 1
