@@ -5,8 +5,6 @@ al., TOOD, 2021; distribution focal loss, Li et al., 2020), AdamW with warm-up a
 a moving average of the weights. Autocast to bfloat16 and channels-last halve the time of a step.
 """
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,17 +13,18 @@ import torch
 from torch import nn
 from ultralytics.utils.loss import v8DetectionLoss
 
+from training import own_labels
 from training.detector_data import (
     BALL,
-    ROLES,
-    CropOptions,
     CropSource,
     LabelledFrame,
+    Pool,
     load_frame,
     load_training_frames,
 )
-from training.detector_network import give_roles, load_coco, settle_norms
+from training.detector_network import fill, give_roles, load_coco, settle_norms
 from training.detector_score import score
+from training.folded_weights import read_folded
 from training.loop import (
     VALIDATION_MATCH,
     Batch,
@@ -34,37 +33,46 @@ from training.loop import (
     Plan,
     Report,
     draws,
+    fingerprint,
     images_of,
+    refuse_held_out,
     train,
     training_images,
 )
+from training.simulated import images_in, render
 
 
 @dataclass(frozen=True)
 class DetectorOptions:
-    """One training run. `data` is the folder with `players/`, `ball_dfl_640/` and `weights/`."""
+    """One training run. `data` is the folder with `players/`, `ball_dfl_640/` and `weights/`.
+
+    `start` is an exported detector to go on from; without it the roles start from COCO. Frames of
+    `simulated_matches` are rendered into `out`/simulated.
+    """
 
     data: Path
     out: Path
-    steps: int = 1700
+    start: Path | None = None
+    steps: int = 4000
     minutes: float | None = None
     seed: int = 0
     resume: bool = True
     batch: int = 8
-    peak_rate: float = 1e-3
+    peak_rate: float = 8e-4
     weight_decay: float = 5e-4
     warmup: int = 100
-    ball_share: float = 0.2
+    ball_share: float = 0.13
     ball_weight: float = 2.0
+    simulated_matches: int = 260
+    simulated_share: float = 0.25
+    own_labels_share: float = 0.14
     checkpoint_every: int = 100
     score_every: int = 500
     threads: int = 2
 
     def fingerprint(self) -> str:
         """SHA-256 of the options that change the weights; paths and counts of threads do not."""
-        out_of_it = {"data", "out", "resume", "threads", "checkpoint_every", "score_every"}
-        kept = {k: v for k, v in asdict(self).items() if k not in out_of_it}
-        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+        return fingerprint(asdict(self), self.start)
 
     def plan(self) -> Plan:
         """How the loop proceeds."""
@@ -84,8 +92,8 @@ def train_detector(options: DetectorOptions, report: Report = print) -> Path:
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)
     torch.manual_seed(options.seed)
-    source, validation = _sources(options)
-    report(f"{len(source.frames)} frames, {len(source.ball_frames)} with the ball alone")
+    source, validation = _sources(options, report)
+    report("frames: " + ", ".join(str(len(pool.frames)) for pool in source.pools))
     model = starting_model(options, source)
     criterion = v8DetectionLoss(model)
 
@@ -101,21 +109,27 @@ def train_detector(options: DetectorOptions, report: Report = print) -> Path:
     return train(model, options.plan(), source.draw, losses_of, figures_of, report)
 
 
-def _sources(options: DetectorOptions) -> tuple[CropSource, list[LabelledFrame]]:
+def _sources(options: DetectorOptions, report: Report) -> tuple[CropSource, list[LabelledFrame]]:
     """Training crops, and the whole frames of the validation match."""
     players, balls = options.data / "players", options.data / "ball_dfl_640"
-    frames = load_training_frames(training_images(players))
-    ball_frames = (
-        load_training_frames(training_images(balls), only_ball=True) if balls.exists() else []
+    rendered = options.out / "simulated"
+    render(rendered, options.simulated_matches, options.threads, report)
+    shares = options.simulated_share, options.ball_share, options.own_labels_share
+    pools = (
+        Pool(1 - sum(shares), load_training_frames(training_images(players))),
+        Pool(options.simulated_share, refuse_held_out(images_in(rendered / "players"))),
+        Pool(options.ball_share, load_training_frames(training_images(balls), known=("ball",))),
+        Pool(options.own_labels_share, own_labels.load_training_frames(options.data)),
     )
     validation = images_of(players, lambda match: match == VALIDATION_MATCH)
-    source = CropSource(frames, ball_frames, options.batch, options.ball_share, CropOptions())
-    return source, [load_frame(image) for image in validation]
+    return CropSource(pools, options.batch), [load_frame(image) for image in validation]
 
 
 def starting_model(options: DetectorOptions, source: CropSource) -> nn.Module:
-    """COCO weights with the roles' rows, norms settled on crops drawn with the run's seed."""
+    """COCO weights with the roles' rows, or those of `start`; norms settled on the run's crops."""
     model = give_roles(load_coco(options.data / "weights" / "yolov8n_coco_fused.npz"))
+    if options.start is not None:
+        fill(model, read_folded(options.start), options.start)
     crops = next(draws(source.draw, options.seed + 1, first=0))
     settle_norms(model, crops.images)
     return model.to(memory_format=torch.channels_last)
@@ -124,7 +138,7 @@ def starting_model(options: DetectorOptions, source: CropSource) -> nn.Module:
 def training_losses(
     model: nn.Module, criterion: v8DetectionLoss, batch: Batch, ball_weight: float = 1.0
 ) -> Losses:
-    """Loss of one batch; crops where only the ball is labelled teach nothing about people."""
+    """Loss of one batch; a crop teaches nothing of the roles that are not labelled in it."""
     images = batch.images.contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         outputs = model(images)
@@ -132,9 +146,8 @@ def training_losses(
         key: [v.float() for v in value] if isinstance(value, list) else value.float()
         for key, value in outputs.items()
     }
-    weights = torch.ones(len(images), 1, len(ROLES))
-    weights[batch.targets["only_ball"], :, :BALL] = 0
-    weights[:, :, BALL] = ball_weight
+    weights = batch.targets["known"].float()[:, None, :]
+    weights[:, :, BALL] *= ball_weight
     criterion.class_weights = weights
     loss, parts = criterion(outputs, batch.targets)
     return loss.sum() / len(images), {name: float(value) for name, value in parts.items()}

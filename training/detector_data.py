@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from training.disturbance import Image, change_kits, change_shirts, degrade
 from training.loop import Batch, match_of, refuse_held_out
 
 ROLES = ("player", "goalkeeper", "referee", "ball")
@@ -18,23 +19,22 @@ ROLE_OF_LABEL = np.array([3, 1, 0, 2])
 CENTRE_WEIGHT = {0: 0.22, 1: 0.22, 2: 0.18, 3: 0.38}
 """How often a crop is centred on an object of each role, where the frame has one."""
 
-GRASS_HUES = (32, 90)
-"""Hues of grass as OpenCV counts them, in steps of 2 degrees."""
-
-Image = npt.NDArray[np.uint8]
 Boxes = npt.NDArray[np.float32]
 Roles = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class LabelledFrame:
-    """One frame: a 16:9 BGR picture, boxes (n, 4) xyxy as fractions, roles (n,)."""
+    """One frame: a 16:9 BGR picture, boxes (n, 4) xyxy as fractions, roles (n,).
+
+    `known` names the roles that are labelled wherever they are; of others nothing is to be learnt.
+    """
 
     match: str
     image: Image
     boxes: Boxes
     roles: Roles
-    only_ball: bool = False
+    known: tuple[str, ...] = ROLES
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3:
@@ -51,20 +51,28 @@ def read_labels(path: Path) -> tuple[Boxes, Roles]:
     return boxes, ROLE_OF_LABEL[rows[:, 0].astype(int)]
 
 
-def load_frame(image: Path, only_ball: bool = False) -> LabelledFrame:
-    """Load one frame and its labels; a square (stretched) picture is brought back to 16:9."""
+def load_frame(
+    image: Path, known: tuple[str, ...] = ROLES, labels: Path | None = None
+) -> LabelledFrame:
+    """Load one frame and its labels; a square (stretched) picture is brought back to 16:9.
+
+    `labels` is their folder where it is not the one beside the images'.
+    """
     pixels = cv2.imread(str(image))
     if pixels is None:
         raise ValueError(f"{image} is not a picture that can be read")
     if pixels.shape[0] == pixels.shape[1]:
         pixels = cv2.resize(pixels, (1280, 720), interpolation=cv2.INTER_CUBIC)
-    boxes, roles = read_labels(image.parent.parent / "labels" / f"{image.stem}.txt")
-    return LabelledFrame(match_of(image), pixels.astype(np.uint8), boxes, roles, only_ball)
+    folder = labels or image.parent.parent / "labels"
+    boxes, roles = read_labels(folder / f"{image.stem}.txt")
+    return LabelledFrame(match_of(image), pixels.astype(np.uint8), boxes, roles, known)
 
 
-def load_training_frames(images: Sequence[Path], only_ball: bool = False) -> list[LabelledFrame]:
+def load_training_frames(
+    images: Sequence[Path], known: tuple[str, ...] = ROLES
+) -> list[LabelledFrame]:
     """Load frames for training; raises `HeldOutMatchError` for a held-out match."""
-    return [load_frame(image, only_ball) for image in refuse_held_out(images)]
+    return [load_frame(image, known) for image in refuse_held_out(images)]
 
 
 @dataclass(frozen=True)
@@ -73,26 +81,40 @@ class CropOptions:
 
     height: int = 512
     width: int = 800
-    smallest_scale: float = 0.6
-    largest_scale: float = 1.6
+    smallest_scale: float = 0.5
+    largest_scale: float = 2.2
     least_visible: float = 0.4
+    stretched_share: float = 0.12
+    most_stretch: float = 1.8
+    """How much taller than wide a stretched picture's pixels are: 16:9 made square, 1.78."""
 
 
 def draw_crop(
     frame: LabelledFrame, options: CropOptions, rng: np.random.Generator
 ) -> tuple[Image, Boxes, Roles]:
     """Cut one crop around a random object; boxes come back in crop pixels, xyxy."""
-    low, high = np.log(options.smallest_scale), np.log(options.largest_scale)
     height, width = frame.image.shape[:2]
-    factor = float(np.exp(rng.uniform(low, high))) * 1280 / width
+    factor = _factor(options, rng) * 1280 / width
     size = np.array([options.width, options.height]) / factor
     corner = _corner(_centre(frame, rng) * [width, height], size, np.array([width, height]), rng)
     smooth = rng.random() < 0.5
     image = cut(frame.image, corner, size, (options.width, options.height), smooth)
     pixels = frame.boxes * np.array([width, height, width, height], np.float32)
-    boxes = (pixels - np.tile(corner, 2)) * factor
-    boxes, keep = _clip(boxes.astype(np.float32), options)
+    boxes = ((pixels - np.tile(corner, 2)) * np.tile(factor, 2)).astype(np.float32)
+    if rng.random() < 0.45:
+        image = change_shirts(image, boxes, frame.roles, rng)
+    boxes, keep = _clip(boxes, options)
     return _disturb(image, boxes[keep], frame.roles[keep], rng)
+
+
+def _factor(options: CropOptions, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Scale across and down (2,) relative to a frame 1280 wide; most pictures keep their aspect."""
+    low, high = np.log(options.smallest_scale), np.log(options.largest_scale)
+    scale = float(np.exp(rng.uniform(low, high)))
+    if rng.random() >= options.stretched_share:
+        return np.array([scale, scale])
+    stretch = float(np.exp(rng.uniform(-0.25, np.log(options.most_stretch))))
+    return np.array([scale / np.sqrt(stretch), scale * np.sqrt(stretch)])
 
 
 def _centre(frame: LabelledFrame, rng: np.random.Generator) -> npt.NDArray[np.float64]:
@@ -169,98 +191,42 @@ def _disturb(
     return degrade(image, rng), boxes, roles
 
 
-def change_kits(image: Image, rng: np.random.Generator) -> Image:
-    """Turn every hue but those of grass by one random angle: other shirts on the same pitch.
+@dataclass(frozen=True)
+class Pool:
+    """Frames of one kind, in memory or as files that are read when they are drawn; and a share."""
 
-    A few matches show a few keepers and referees; without this their shirts are learnt by heart.
-    """
-    ring = np.r_[GRASS_HUES[1] : 180, 0 : GRASS_HUES[0]]
-    table = np.arange(180)
-    table[ring] = np.roll(ring, int(rng.integers(len(ring))))
-    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-    hsv[..., 0] = table.astype(np.uint8)[hsv[..., 0]]
-    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), np.uint8)
+    share: float
+    frames: Sequence[LabelledFrame | Path]
 
-
-def degrade(image: Image, rng: np.random.Generator) -> Image:
-    """Random colour, low resolution, blur and JPEG compression of a BGR picture."""
-    if rng.random() < 0.9:
-        image = _recolour(image, rng)
-    if rng.random() < 0.2:
-        image = _coarsen(image, rng)
-    if rng.random() < 0.12:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.4)).astype(np.uint8)
-    if rng.random() < 0.08:
-        image = _motion_blur(image, rng)
-    if rng.random() < 0.35:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 92))]
-        coded = cv2.imencode(".jpg", image, quality)[1]
-        image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
-    return image
-
-
-def _recolour(image: Image, rng: np.random.Generator) -> Image:
-    """Jitter hue, saturation and value, each by one random factor a picture."""
-    gain = 1 + rng.uniform(-1, 1, 3) * [0.02, 0.5, 0.4]
-    levels = np.arange(256)
-    tables = [
-        (levels + 180 * (gain[0] - 1)) % 180,
-        np.clip(levels * gain[1], 0, 255),
-        np.clip(levels * gain[2], 0, 255),
-    ]
-    channels = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2HSV))
-    changed = [cv2.LUT(c, t.astype(np.uint8)) for c, t in zip(channels, tables, strict=True)]
-    return np.asarray(cv2.cvtColor(cv2.merge(changed), cv2.COLOR_HSV2BGR), np.uint8)
-
-
-def _coarsen(image: Image, rng: np.random.Generator) -> Image:
-    """Shrink and enlarge again: footage whose own resolution is lower than the picture's."""
-    height, width = image.shape[:2]
-    factor = rng.uniform(0.4, 0.85)
-    small = cv2.resize(
-        image, (int(width * factor), int(height * factor)), interpolation=cv2.INTER_AREA
-    )
-    way = cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(small, (width, height), interpolation=way), np.uint8)
-
-
-def _motion_blur(image: Image, rng: np.random.Generator) -> Image:
-    """Blur along one random direction, as a panning camera does."""
-    length = int(rng.integers(3, 8))
-    kernel = np.zeros((length, length), np.float32)
-    kernel[length // 2] = 1 / length
-    turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), rng.uniform(0, 180), 1.0)
-    kernel = cv2.warpAffine(kernel, turn, (length, length))
-    blurred = cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-6))
-    return np.asarray(blurred, np.uint8)
+    def pick(self, rng: np.random.Generator) -> LabelledFrame:
+        """One frame at random."""
+        chosen = self.frames[int(rng.integers(len(self.frames)))]
+        return load_frame(chosen) if isinstance(chosen, Path) else chosen
 
 
 @dataclass(frozen=True)
 class CropSource:
-    """Draws batches of crops from frames; `ball_share` of them from frames with a ball only."""
+    """Draws batches of crops from pools of frames, by their shares."""
 
-    frames: list[LabelledFrame]
-    ball_frames: list[LabelledFrame]
+    pools: Sequence[Pool]
     batch: int
-    ball_share: float
     options: CropOptions = CropOptions()
 
     def draw(self, rng: np.random.Generator) -> Batch:
-        """One batch: boxes as YOLO fractions, and a flag for crops labelled for the ball alone."""
-        images, rows, flags = [], [], []
+        """One batch: boxes as YOLO fractions, and which roles (n, 4) each crop teaches."""
+        images, rows, known = [], [], []
+        filled = [pool for pool in self.pools if pool.frames]
+        shares = np.array([pool.share for pool in filled])
         for index in range(self.batch):
-            pool = self.frames
-            if self.ball_frames and rng.random() < self.ball_share:
-                pool = self.ball_frames
-            frame = pool[int(rng.integers(len(pool)))]
+            frame = filled[int(rng.choice(len(filled), p=shares / shares.sum()))].pick(rng)
             image, boxes, roles = draw_crop(frame, self.options, rng)
             images.append(image[:, :, ::-1].transpose(2, 0, 1))
             rows.append(self._rows(index, boxes, roles))
-            flags.append(frame.only_ball)
+            known.append([role in frame.known for role in ROLES])
         pictures = torch.from_numpy(np.stack(images)).float() / 255
         table = torch.from_numpy(np.concatenate(rows)).float()
         targets = {"batch_idx": table[:, 0], "cls": table[:, 1], "bboxes": table[:, 2:]}
-        return Batch(pictures, {**targets, "only_ball": torch.tensor(flags)})
+        return Batch(pictures, {**targets, "known": torch.tensor(known)})
 
     def _rows(self, index: int, boxes: Boxes, roles: Roles) -> npt.NDArray[np.float32]:
         """Rows (n, 6): picture number, role, centre x, centre y, width, height as fractions."""

@@ -4,10 +4,12 @@ YOLOv8 is by Jocher, Chaurasia and Qiu (Ultralytics, 2023, AGPL-3.0); the class 
 80 channels, so that every role starts from what the network already knows of people and balls.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from ultralytics.cfg import get_cfg
@@ -22,20 +24,32 @@ COCO_ROW_OF_ROLE = (0, 0, 0, 32)
 def load_coco(weights: Path) -> DetectionModel:
     """YOLOv8n with 80 classes that computes what the folded weights in the `.npz` file do."""
     model = DetectionModel("yolov8n.yaml", nc=80, verbose=False)
-    state = model.state_dict()
     with np.load(weights) as folded:
-        for name in folded.files:
-            target = name.replace(".conv.bias", ".bn.bias")
-            if state[target].shape != folded[name].shape:
-                raise ValueError(
-                    f"{name}: expected shape {tuple(state[target].shape)}, "
-                    f"got {folded[name].shape} in {weights}"
-                )
-            state[target].copy_(torch.from_numpy(folded[name]))
+        fill(model, folded, weights)
+    return model
+
+
+def fill(model: nn.Module, folded: Mapping[str, npt.NDArray[np.float32]], source: Path) -> None:
+    """Give `model` weights whose norms are folded in; its norms then add their bias alone.
+
+    Raises:
+        ValueError: the weights, which were read from `source`, are of another network.
+    """
+    state, filled = model.state_dict(), set()
+    for name, values in folded.items():
+        target = name.replace(".conv.bias", ".bn.bias")
+        if target not in state or state[target].shape != values.shape:
+            expected = tuple(state[target].shape) if target in state else "none such"
+            raise ValueError(f"{name}: expected {expected}, got {values.shape} in {source}")
+        state[target].copy_(torch.from_numpy(np.ascontiguousarray(values)))
+        filled.add(target)
+    learnt = {name for name, value in model.named_parameters() if value.requires_grad}
+    missing = sorted(n for n in learnt - filled if not n.endswith(".bn.weight"))
+    if missing:
+        raise ValueError(f"{source} has no {missing[0]}, nor {len(missing) - 1} others")
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             neutralise(module)
-    return model
 
 
 def neutralise(norm: nn.BatchNorm2d) -> None:

@@ -6,11 +6,13 @@ theirs. `training_matches` and `refuse_held_out` enforce that.
 """
 
 import copy
+import hashlib
+import json
 import math
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -66,6 +68,17 @@ def training_images(folder: Path, validation: str = VALIDATION_MATCH) -> list[Pa
     """The frames of `folder` that may be trained on: neither held out nor for validation."""
     keep = images_of(folder, lambda match: match not in HELD_OUT_MATCHES | {validation})
     return refuse_held_out(keep)
+
+
+_NOT_THE_WEIGHTS = {"data", "out", "start", "resume", "threads", "checkpoint_every", "score_every"}
+
+
+def fingerprint(options: Mapping[str, object], start: Path | None) -> str:
+    """SHA-256 of what changes the weights: the options and the bytes of `start`, never a path."""
+    kept = {key: value for key, value in options.items() if key not in _NOT_THE_WEIGHTS}
+    if start is not None:
+        kept["start"] = hashlib.sha256(start.read_bytes()).hexdigest()
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,6 @@ in view") and the predicted probability over cells; lines are an auxiliary task 
 cross-entropy, which teaches the trunk where the painted pitch is from few labelled frames.
 """
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +13,8 @@ import torch
 import torch.nn.functional as functional
 from torch import nn
 
-from training.detector_network import load_coco, settle_norms
+from training.detector_network import fill, load_coco, settle_norms
+from training.folded_weights import read_folded
 from training.loop import (
     VALIDATION_MATCH,
     Batch,
@@ -24,7 +23,9 @@ from training.loop import (
     Plan,
     Report,
     draws,
+    fingerprint,
     images_of,
+    refuse_held_out,
     train,
     training_images,
 )
@@ -36,34 +37,40 @@ from training.pitch_data import (
 from training.pitch_network import GRID_HEIGHT, GRID_WIDTH, STRIDE, PitchNetwork
 from training.pitch_score import score
 from training.pitch_views import PitchSource
+from training.simulated import images_in, render
 
 
 @dataclass(frozen=True)
 class PitchOptions:
-    """One training run. `data` is the folder with `pitch/`, `pitch_wc2022/` and `weights/`."""
+    """One training run. `data` is the folder with `pitch/`, `pitch_wc2022/` and `weights/`.
+
+    `start` is an exported pitch network to go on from; without it the trunk starts from COCO.
+    Frames of `simulated_matches` are rendered into `out`/simulated.
+    """
 
     data: Path
     out: Path
-    steps: int = 1300
+    start: Path | None = None
+    steps: int = 2600
     minutes: float | None = None
     seed: int = 0
     resume: bool = True
     batch: int = 8
-    peak_rate: float = 1e-3
+    peak_rate: float = 8e-4
     weight_decay: float = 1e-3
     warmup: int = 100
     line_weight: float = 1.0
     spread_cells: float = 0.8
-    drawn_share: float = 0.2
+    drawn_share: float = 0.12
+    simulated_matches: int = 260
+    simulated_share: float = 0.4
     checkpoint_every: int = 100
     score_every: int = 250
     threads: int = 2
 
     def fingerprint(self) -> str:
         """SHA-256 of the options that change the weights."""
-        out_of_it = {"data", "out", "resume", "threads", "checkpoint_every", "score_every"}
-        kept = {k: v for k, v in asdict(self).items() if k not in out_of_it}
-        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+        return fingerprint(asdict(self), self.start)
 
     def plan(self) -> Plan:
         """How the loop proceeds."""
@@ -83,9 +90,12 @@ def train_pitch(options: PitchOptions, report: Report = print) -> Path:
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)
     torch.manual_seed(options.seed)
-    source, validation = _sources(options)
+    source, validation = _sources(options, report)
     fitted = sum(frame.to_pixel is not None for frame in source.frames)
-    report(f"{len(source.frames)} frames, {fitted} with a homography")
+    report(
+        f"{len(source.frames)} frames, {fitted} with a homography, "
+        f"and {len(source.simulated)} simulated ones"
+    )
     network = starting_network(options, source)
 
     def losses_of(batch: Batch) -> Losses:
@@ -99,23 +109,31 @@ def train_pitch(options: PitchOptions, report: Report = print) -> Path:
     return train(network, options.plan(), source.draw, losses_of, figures_of, report)
 
 
-def _sources(options: PitchOptions) -> tuple[PitchSource, list[PitchFrame]]:
+def _sources(options: PitchOptions, report: Report) -> tuple[PitchSource, list[PitchFrame]]:
     """Training pictures, and the whole frames of the validation match."""
+    rendered = options.out / "simulated"
+    render(rendered, options.simulated_matches, options.threads, report)
+    simulated = refuse_held_out(images_in(rendered / "pitch"))
     folders = [options.data / "pitch", options.data / "pitch_wc2022"]
     images = [image for folder in folders for image in training_images(folder)]
     validation = images_of(folders[0], lambda match: match == VALIDATION_MATCH)
     source = PitchSource(
-        load_training_frames(images), options.batch, drawn_share=options.drawn_share
-    )
+        load_training_frames(images), options.batch, drawn_share=options.drawn_share,
+        simulated=simulated, simulated_share=options.simulated_share,
+    )  # fmt: skip
     return source, [load_frame(image) for image in validation]
 
 
 def starting_network(options: PitchOptions, source: PitchSource) -> PitchNetwork:
-    """The trunk from COCO, its norms settled on pictures drawn with the run's seed."""
+    """The trunk from COCO, or all of `start`, its norms settled on pictures of the run's seed."""
     coco = load_coco(options.data / "weights" / "yolov8n_coco_fused.npz")
     pictures = next(draws(source.draw, options.seed + 1, first=0)).images
-    settle_norms(coco, pictures)
+    if options.start is None:
+        settle_norms(coco, pictures)
     network = PitchNetwork(list(coco.model))
+    if options.start is not None:
+        fill(network, read_folded(options.start), options.start)
+        settle_norms(network, pictures)
     network.to(memory_format=torch.channels_last)
     return network
 

@@ -8,10 +8,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.optimize import least_squares
 
+from domain.lens import bent
 from domain.pitch import Pitch, mirrored_points
-from training.detector_data import Image
-from training.loop import refuse_held_out
+from training.disturbance import Image
+from training.loop import SIMULATED, match_of, refuse_held_out
 from training.pitch_network import (
     INPUT_HEIGHT,
     INPUT_WIDTH,
@@ -65,6 +67,15 @@ class PitchFrame:
     to_pixel: Floats | None
     mirrors: bool = True
     """Whether the mirrored picture is one of the same kind: not so from behind a goal."""
+    complete: bool = False
+    """Whether a point without a label is known to be out of view."""
+    bend: float = 0.0
+    """k1 of the lens over its squared focal length in pixels (`domain.lens`), about the middle."""
+
+    def seen(self, straight: Floats) -> Floats:
+        """Where pixels (n, 2) of a straight lens appear in this frame; NaN where it shows none."""
+        middle = np.array(FRAME_SIZE) / 2
+        return bent(straight - middle, self.bend) + middle
 
 
 def fit_homography(metres: Floats, pixels: Floats, most_m: float = 0.6) -> Floats | None:
@@ -84,6 +95,36 @@ def fit_homography(metres: Floats, pixels: Floats, most_m: float = 0.6) -> Float
     return np.asarray(refined, np.float64) if error < most_m else None
 
 
+def fit_bent(metres: Floats, pixels: Floats, most_px: float = 1.0) -> tuple[Floats, float] | None:
+    """Homography (3, 3) and bend of exact points (n, 2) seen through a lens; None without a fit.
+
+    A simulated frame's points are exact, but its lens bends: nine numbers by least squares.
+    """
+    if len(metres) < 6:
+        return None
+    start, _ = cv2.findHomography(metres, pixels, 0)
+    if start is None or abs(start[2, 2]) < 1e-9:
+        return None
+    middle = np.array(FRAME_SIZE) / 2
+    unit = middle[0] ** -2
+
+    def misses(numbers: Floats) -> Floats:
+        straight = cv2.perspectiveTransform(metres[None], _matrix(numbers[:8]))[0]
+        off = straight - middle
+        k_r2 = numbers[8] * unit * (off**2).sum(axis=1)
+        return np.append((off * (1 + k_r2)[:, None] + middle - pixels).ravel(), 0.1 * numbers[8])
+
+    first = np.append((start / start[2, 2]).ravel()[:8], 0.0)
+    found = least_squares(misses, first, x_scale=np.abs(first) + 1e-4, max_nfev=200)
+    if np.abs(found.fun[:-1]).max() > most_px:
+        return None
+    return _matrix(found.x[:8]), float(found.x[8] * unit)
+
+
+def _matrix(eight: Floats) -> Floats:
+    return np.append(eight, 1.0).reshape(3, 3)
+
+
 def load_frame(image: Path) -> PitchFrame:
     """Load one frame, stretched or not, and fit its labels."""
     pixels = cv2.imread(str(image))
@@ -94,9 +135,12 @@ def load_frame(image: Path) -> PitchFrame:
     labels = _read_points(image.parent.parent / "labels" / f"{image.stem}.txt")
     points = np.where(labels[:, 2:] > 0, labels[:, :2] * FRAME_SIZE, np.nan)
     seen = np.isfinite(points[:, 0])
-    fitted = fit_homography(POINTS[seen], points[seen])
-    mirrors = BEHIND_GOAL not in image.stem
-    return PitchFrame(image.stem.split("_")[0], pixels.astype(np.uint8), points, fitted, mirrors)
+    match, mirrors = match_of(image), BEHIND_GOAL not in image.stem
+    picture = pixels.astype(np.uint8)
+    if SIMULATED.fullmatch(image.stem):
+        to_pixel, bend = fit_bent(POINTS[seen], points[seen]) or (None, 0.0)
+        return PitchFrame(match, picture, points, to_pixel, mirrors, complete=True, bend=bend)
+    return PitchFrame(match, picture, points, fit_homography(POINTS[seen], points[seen]), mirrors)
 
 
 def _read_points(path: Path) -> Floats:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from domain.pitch import GOAL_HEIGHT_M, GOAL_WIDTH_M, Pitch
-from training.detector_data import Image
+from training.disturbance import Image
 from training.pitch_data import (
     FRAME_SIZE,
     Floats,

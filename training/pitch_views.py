@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from training.detector_data import Image, degrade
+from training.disturbance import Image, degrade
 from training.loop import Batch
 from training.pitch_data import (
     FRAME_SIZE,
@@ -20,6 +21,7 @@ from training.pitch_data import (
     Floats,
     PitchFrame,
     letterbox_matrix,
+    load_frame,
 )
 from training.pitch_drawn import draw_frame
 from training.pitch_network import (
@@ -104,13 +106,31 @@ def _truth(
     """Points, which of them are certain, and lines, in the input's pixels and our numbering."""
     order = MIRRORED if mirror else np.arange(POINT_COUNT)
     if frame.to_pixel is None:
-        known = np.isfinite(frame.points[:, 0])
+        known = np.isfinite(frame.points[:, 0]) | frame.complete
         points = _project(view, frame.points)
         return _in_view(points, view)[order], known[order], None
-    whole = view @ frame.to_pixel
-    points = _in_view(_project(whole, POINTS), view)
-    masks = draw_lines(whole, frame_corners(view))
+    points = _in_view(_shown(frame, view, POINTS), view)
+    masks = draw_lines([_shown(frame, view, line) for line in LINES], frame_corners(view))
     return points[order], np.ones(POINT_COUNT, bool), masks[MIRRORED_LINES] if mirror else masks
+
+
+def _shown(frame: PitchFrame, view: Floats, ground: Floats) -> Floats:
+    """Input pixels (n, 2) of places in metres, seen through the frame's lens and `view`."""
+    assert frame.to_pixel is not None
+    pixels = _project(view @ frame.to_pixel, ground)
+    if not frame.bend:
+        return pixels
+    straight = _mapped(np.linalg.inv(view), pixels)
+    seen = frame.seen(straight)
+    # far outside the frame lies what `view` maps to the other side of its own horizon
+    near = (np.abs(seen / FRAME_SIZE - 0.5) < 1.5).all(axis=1)
+    return np.where(near[:, None], _mapped(view, seen), np.nan)
+
+
+def _mapped(matrix: Floats, pixels: Floats) -> Floats:
+    """Pixels (n, 2) through a homography; NaN stays NaN."""
+    mapped = np.column_stack([pixels, np.ones(len(pixels))]) @ matrix.T
+    return np.asarray(mapped[:, :2] / mapped[:, 2:])
 
 
 def _project(matrix: Floats, xy: Floats) -> Floats:
@@ -154,13 +174,13 @@ def _in_view(points: Floats, view: Floats) -> Floats:
     return np.where(inside[:, None], points, np.nan)
 
 
-def draw_lines(whole: Floats, outline: Floats) -> npt.NDArray[np.uint8]:
-    """Masks (12, 96, 160) of the lines that `whole` (metres to input pixels) shows in `outline`."""
+def draw_lines(lines: Sequence[Floats], outline: Floats) -> npt.NDArray[np.uint8]:
+    """Masks (12, 96, 160) of lines, each (n, 2) in input pixels, where they lie in `outline`."""
     masks = np.zeros((LINE_COUNT, GRID_HEIGHT, GRID_WIDTH), np.uint8)
     frame = np.zeros((GRID_HEIGHT, GRID_WIDTH), np.uint8)
     cv2.fillPoly(frame, [np.round(outline / STRIDE).astype(np.int32)], 1)
-    for mask, line in zip(masks, LINES, strict=True):
-        pixels = _project(whole, line) / STRIDE
+    for mask, line in zip(masks, lines, strict=True):
+        pixels = line / STRIDE
         near = np.isfinite(pixels[:, 0]) & (np.abs(pixels) < 1e4).all(1)
         for start in np.flatnonzero(near[:-1] & near[1:]):
             ends = np.round((pixels[start : start + 2] - 0.5) * 16).astype(int)
@@ -185,12 +205,17 @@ def targets_of(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
 
 @dataclass(frozen=True)
 class PitchSource:
-    """Draws batches: real frames through random cameras, drawn ones, and some without a pitch."""
+    """Draws batches: real, simulated and drawn frames through random cameras, and no pitch at all.
+
+    Simulated frames are named by their files and read when they are drawn: there are many.
+    """
 
     frames: list[PitchFrame]
     batch: int
     negative_share: float = 0.08
     drawn_share: float = 0.2
+    simulated: Sequence[Path] = ()
+    simulated_share: float = 0.0
     options: ViewOptions = ViewOptions()
 
     def draw(self, rng: np.random.Generator) -> Batch:
@@ -206,6 +231,8 @@ class PitchSource:
             return draw_negative(frame, rng)
         if kind < self.negative_share + self.drawn_share:
             frame = draw_frame(rng, backdrop=frame.image)
+        elif self.simulated and rng.random() < self.simulated_share:
+            frame = load_frame(self.simulated[int(rng.integers(len(self.simulated)))])
         return draw_example(frame, self.options, rng)
 
 

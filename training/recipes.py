@@ -13,11 +13,18 @@ def train(
     minutes: float | None,
     seed: int,
     resume: bool,
+    start: Path | None = None,
+    simulated_matches: int | None = None,
+    threads: int | None = None,
 ) -> Path:
-    """Train `model` ("detector" or "pitch") on `data` into `out`; returns the ONNX file."""
-    given: dict[str, Any] = {"minutes": minutes, "seed": seed, "resume": resume}
-    if steps:
-        given["steps"] = steps
+    """Train `model` ("detector" or "pitch") on `data` into `out`; returns the ONNX file.
+
+    What is None is left to the recipe; `start` is an exported network of the same kind to go on
+    from.
+    """
+    given: dict[str, Any] = {"minutes": minutes, "seed": seed, "resume": resume, "start": start}
+    left = {"steps": steps, "simulated_matches": simulated_matches, "threads": threads}
+    given |= {name: value for name, value in left.items() if value is not None}
     coco = data / "weights" / "yolov8n_coco_fused.npz"
     if model == "detector":
         from training import detector, detector_export

@@ -15,6 +15,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     budget.add_argument("--steps", type=int, help="optimiser steps")
     budget.add_argument("--minutes", type=float, help="stop the schedule after so long")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--start", type=Path, metavar="FILE.onnx", help="go on from this exported network"
+    )
+    parser.add_argument(
+        "--simulated", type=int, metavar="N", help="matches to render frames of (the recipe's: 260)"
+    )
+    parser.add_argument("--threads", type=int, help="default 2")
     parser.add_argument("--afresh", action="store_true", help="do not resume what lies in DIR")
     parser.set_defaults(run=run)
 
@@ -25,6 +32,8 @@ def run(options: argparse.Namespace) -> int:
     data = options.data or Path(os.environ.get("FOOTANALYTICS_REAL_DATA", ""))
     if not data.is_dir() or data == Path():
         raise InputError("train: no training data: give --data DIR or FOOTANALYTICS_REAL_DATA")
+    if options.start is not None and not options.start.is_file():
+        raise InputError(f"--start {options.start}: no such file")
     exported = train(
         options.model,
         data,
@@ -33,6 +42,9 @@ def run(options: argparse.Namespace) -> int:
         minutes=options.minutes,
         seed=options.seed,
         resume=not options.afresh,
+        start=options.start,
+        simulated_matches=options.simulated,
+        threads=options.threads,
     )
     print(f"exported: {exported}")
     return 0

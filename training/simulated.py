@@ -1,0 +1,77 @@
+"""Labelled frames of simulated matches, rendered for training where they are not there yet.
+
+A few matches of one league are little to learn from: other stadiums, light, kits, lenses and camera
+places come from here, with exact labels.
+"""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulation import SimulationOptions, simulate, write_stills
+from training.loop import Report
+
+FIRST_SEED = 200_001
+SECONDS = 40.0
+STILLS = 5
+CAMERAS = (
+    "main", "main", "main", "wide", "behind_goal", "main", "main", "amateur", "behind_goal",
+    "amateur",
+)  # fmt: skip
+BROADCAST = 6
+"""The place in `CAMERAS` of matches that are filmed as on television, close-ups included."""
+SIZES = ((1920, 1080), (1280, 720), (1920, 1080))
+
+
+def match_options(index: int) -> SimulationOptions:
+    """The match with this number: cameras and sizes take turns, all else is the seed's."""
+    width, height = SIZES[index % len(SIZES)]
+    place = index % len(CAMERAS)
+    return SimulationOptions(
+        seed=FIRST_SEED + index,
+        seconds=SECONDS,
+        width=width,
+        height=height,
+        camera=CAMERAS[place],
+        broadcast=place == BROADCAST,
+    )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One match to render into a folder."""
+
+    index: int
+    folder: Path
+
+    def done(self) -> bool:
+        """Whether all of its frames are there; the labels of the pitch are written last."""
+        seed = FIRST_SEED + self.index
+        return len(list(self.folder.glob(f"pitch/labels/{seed}_*.txt"))) == STILLS
+
+    def run(self) -> None:
+        write_stills(simulate(match_options(self.index)), self.folder, STILLS)
+
+
+def render(folder: Path, matches: int, processes: int, report: Report = print) -> Path:
+    """Fill `folder` with `players/` and `pitch/` of so many matches; what is there is kept.
+
+    Raises:
+        ResourceError: the folder cannot be written.
+    """
+    jobs = [job for job in (_Job(index, folder) for index in range(matches)) if not job.done()]
+    if not jobs:
+        return folder
+    report(f"rendering frames of {len(jobs)} simulated matches into {folder}")
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        for number, _ in enumerate(pool.map(_Job.run, jobs), start=1):
+            if number % 20 == 0:
+                report(f"rendered {number} of {len(jobs)} matches")
+    return folder
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The pictures of `folder` (`players` or `pitch` of what `render` left), sorted."""
+    return sorted((folder / "images").glob("*.jpg"))
