@@ -51,7 +51,7 @@ class PitchOptions:
     data: Path
     out: Path
     start: Path | None = None
-    steps: int = 2600
+    steps: int = 5000
     minutes: float | None = None
     seed: int = 0
     resume: bool = True
@@ -64,8 +64,8 @@ class PitchOptions:
     drawn_share: float = 0.12
     simulated_matches: int = 260
     simulated_share: float = 0.4
-    checkpoint_every: int = 100
-    score_every: int = 250
+    checkpoint_every: int = 200
+    score_every: int = 500
     threads: int = 2
 
     def fingerprint(self) -> str:
