@@ -4,6 +4,7 @@ import contextlib
 import copy
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,7 +21,7 @@ from training.detector_data import (
     CropOptions,
     CropSource,
     LabelledFrame,
-    change_kits,
+    Pool,
     draw_crop,
     load_training_frames,
 )
@@ -33,6 +34,7 @@ from training.detector_network import (
     settle_norms,
 )
 from training.detector_score import average_precision, select
+from training.disturbance import change_kits
 from training.loop import (
     HELD_OUT_MATCHES,
     VALIDATION_MATCH,
@@ -204,15 +206,15 @@ class TestSchedule:
         assert torch.equal(whole, train_line(tmp_path / "parts", steps=6))
 
     def test_a_resumed_run_draws_what_an_unbroken_one_would(self) -> None:
-        source = CropSource([labelled()], [], 1, 0.0, CropOptions(64, 64))
+        source = CropSource([Pool(1.0, [labelled()])], 1, CropOptions(64, 64))
         whole = training_loop.draws(source.draw, seed=3, first=0)
         batches = [next(whole) for _ in range(3)]
         resumed = next(training_loop.draws(source.draw, seed=3, first=2))
         assert torch.equal(batches[2].images, resumed.images)
 
     def test_what_fails_while_drawing_is_raised_to_the_trainer(self) -> None:
-        source = CropSource([], [], 1, 0.0, CropOptions(64, 64))  # no frame to draw from
-        with pytest.raises(ValueError, match="high <= 0"):
+        source = CropSource([Pool(1.0, [])], 1, CropOptions(64, 64))  # no frame to draw from
+        with pytest.raises(ValueError, match="a must be a positive integer"):
             next(training_loop.draws(source.draw, seed=0, first=0))
 
     def test_the_fingerprint_is_of_the_recipe_and_not_of_paths(self) -> None:
@@ -288,8 +290,8 @@ class TestDetector:
     def test_a_few_steps_lower_the_loss(self, random_detector: torch.nn.Module) -> None:
         from ultralytics.utils.loss import v8DetectionLoss
 
-        source = CropSource([labelled()], [], 2, 0.0, CropOptions(128, 192))
-        batch = source.draw(np.random.default_rng(0))
+        source = CropSource([Pool(1.0, [labelled()])], 2, CropOptions(128, 192))
+        batch = source.draw(np.random.default_rng(1))
         optimizer = torch.optim.AdamW(random_detector.parameters(), 1e-3)
         criterion = v8DetectionLoss(random_detector.train())
         losses = []
@@ -308,8 +310,9 @@ class TestDetector:
         from ultralytics.utils.loss import v8DetectionLoss
 
         frame = labelled(0)
-        only = LabelledFrame(frame.match, frame.image, frame.boxes, frame.roles, only_ball=True)
-        batch = CropSource([only], [], 1, 0.0, CropOptions(128, 192)).draw(np.random.default_rng(0))
+        only = replace(frame, known=("ball",))
+        source = CropSource([Pool(1.0, [only])], 1, CropOptions(128, 192))
+        batch = source.draw(np.random.default_rng(0))
         random_detector.zero_grad()
         criterion = v8DetectionLoss(random_detector.train())
         training_losses(random_detector, criterion, batch)[0].backward()
@@ -440,7 +443,7 @@ class TestPitchNetwork:
         torch.manual_seed(0)
         trunk = DetectionModel("yolov8n.yaml", nc=80, verbose=False).model
         network = PitchNetwork(list(trunk)).train()
-        example = draw_example(drawn(4), ViewOptions(), np.random.default_rng(0))
+        example = draw_example(drawn(4), ViewOptions(), np.random.default_rng(1))
         image = torch.from_numpy(example.image[:, :, ::-1].transpose(2, 0, 1).copy()).float() / 255
         batch = Batch(torch.stack([image, image]), targets_of([example, example]))
         optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
@@ -458,7 +461,7 @@ class TestPitchNetwork:
 
     def test_pictures_without_a_pitch_have_no_points(self) -> None:
         source = PitchSource([drawn()], batch=2, negative_share=1.0)
-        truth = source.draw(np.random.default_rng(0)).targets
+        truth = source.draw(np.random.default_rng(1)).targets
         assert torch.isnan(truth["points"]).all()
         assert truth["known"].all()
         assert not truth["lines"].any()

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import torch
 from torchvision.ops import batched_nms, box_iou
 
-from training.detector_data import BALL, ROLES, Image, LabelledFrame
+from training.detector_data import BALL, ROLES, LabelledFrame
+from training.disturbance import Image
 
 INPUT_HEIGHT, INPUT_WIDTH = 736, 1280
 

@@ -65,7 +65,7 @@ def _groups(
         colours = np.array([c for c in shirts if c is not None], np.float32)
         stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 1.0)
         cv2.setRNGSeed(0)
-        _, side, _ = cv2.kmeans(colours, 2, None, stop, 2, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
+        _, side, _ = cv2.kmeans(colours, 2, None, stop, 2, cv2.KMEANS_PP_CENTERS)
         groups += [np.array(seen)[side.ravel() == number] for number in (0, 1)]
     return [group for group in groups if len(group)]
 

@@ -120,11 +120,11 @@ def _shown(frame: PitchFrame, view: Floats, ground: Floats) -> Floats:
     pixels = _project(view @ frame.to_pixel, ground)
     if not frame.bend:
         return pixels
-    straight = _mapped(np.linalg.inv(view), pixels)
+    straight = _mapped(np.asarray(np.linalg.inv(view), np.float64), pixels)
     seen = frame.seen(straight)
     # far outside the frame lies what `view` maps to the other side of its own horizon
-    near = (np.abs(seen / FRAME_SIZE - 0.5) < 1.5).all(axis=1)
-    return np.where(near[:, None], _mapped(view, seen), np.nan)
+    near = (np.abs(seen / np.array(FRAME_SIZE) - 0.5) < 1.5).all(axis=1, keepdims=True)
+    return np.where(near, _mapped(view, seen), np.nan)
 
 
 def _mapped(matrix: Floats, pixels: Floats) -> Floats:
