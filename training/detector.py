@@ -53,7 +53,7 @@ class DetectorOptions:
     data: Path
     out: Path
     start: Path | None = None
-    steps: int = 4000
+    steps: int = 3600
     minutes: float | None = None
     seed: int = 0
     resume: bool = True
@@ -67,7 +67,7 @@ class DetectorOptions:
     simulated_share: float = 0.25
     own_labels_share: float = 0.14
     checkpoint_every: int = 100
-    score_every: int = 500
+    score_every: int = 600
     threads: int = 2
 
     def fingerprint(self) -> str:

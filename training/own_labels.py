@@ -6,16 +6,14 @@ from training.detector_data import BALL, ROLES, LabelledFrame, load_frame
 from training.loop import VALIDATION_MATCH, match_of, refuse_held_out
 
 LABELS = Path(__file__).resolve().parent / "labels"
-BALL_UNSURE = "ball_unsure.txt"
+BALL_UNSURE = LABELS / "ball_unsure.txt"
 """Names the frames in which the ball may be in view and is not labelled."""
 
 
 def load_training_frames(data: Path) -> list[LabelledFrame]:
     """Every frame of `data` that has such labels; raises `HeldOutMatchError` for a held-out one."""
-    frames = []
+    frames, unsure = [], set(BALL_UNSURE.read_text(encoding="utf-8").split())
     for labels in sorted(path for path in LABELS.iterdir() if path.is_dir()):
-        named = labels / BALL_UNSURE
-        unsure = set(named.read_text(encoding="utf-8").split()) if named.exists() else set()
         images = sorted((data / labels.name / "images").glob("*.jpg"))
         for image in refuse_held_out(i for i in images if (labels / f"{i.stem}.txt").exists()):
             if match_of(image) != VALIDATION_MATCH:
