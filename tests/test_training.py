@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from domain.errors import InputError
 from domain.pitch import Pitch
 from training import loop as training_loop
 from training.detector import DetectorOptions, training_losses
@@ -214,7 +215,7 @@ class TestSchedule:
 
     def test_what_fails_while_drawing_is_raised_to_the_trainer(self) -> None:
         source = CropSource([Pool(1.0, [])], 1, CropOptions(64, 64))  # no frame to draw from
-        with pytest.raises(ValueError, match="a must be a positive integer"):
+        with pytest.raises(InputError, match="no labelled frame"):
             next(training_loop.draws(source.draw, seed=0, first=0))
 
     def test_the_fingerprint_is_of_the_recipe_and_not_of_paths(self) -> None:

@@ -22,7 +22,14 @@ from training.detector_data import (
     load_frame,
     load_training_frames,
 )
-from training.detector_network import fill, give_roles, load_coco, settle_norms
+from training.detector_network import (
+    coco_weights,
+    fill,
+    give_roles,
+    load_coco,
+    settle_norms,
+    untrained,
+)
 from training.detector_score import score
 from training.folded_weights import read_folded
 from training.loop import (
@@ -127,8 +134,10 @@ def _sources(options: DetectorOptions, report: Report) -> tuple[CropSource, list
 
 def starting_model(options: DetectorOptions, source: CropSource) -> nn.Module:
     """COCO weights with the roles' rows, or those of `start`; norms settled on the run's crops."""
-    model = give_roles(load_coco(options.data / "weights" / "yolov8n_coco_fused.npz"))
-    if options.start is not None:
+    if options.start is None:
+        model = give_roles(load_coco(coco_weights(options.data)))
+    else:
+        model = give_roles(untrained())
         fill(model, read_folded(options.start), options.start)
     crops = next(draws(source.draw, options.seed + 1, first=0))
     settle_norms(model, crops.images)

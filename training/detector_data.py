@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from domain.errors import InputError
 from training.disturbance import Image, change_kits, change_shirts, degrade
-from training.loop import Batch, match_of, refuse_held_out
+from training.loop import Batch, match_of, read_picture, read_rows, refuse_held_out
 
 ROLES = ("player", "goalkeeper", "referee", "ball")
 BALL = ROLES.index("ball")
@@ -44,8 +45,14 @@ class LabelledFrame:
 
 
 def read_labels(path: Path) -> tuple[Boxes, Roles]:
-    """Read YOLO lines `class x y w h` as xyxy fractions (n, 4) and our role numbers (n,)."""
-    rows = np.loadtxt(path, ndmin=2).reshape(-1, 5) if path.stat().st_size else np.zeros((0, 5))
+    """Read YOLO lines `class x y w h` as xyxy fractions (n, 4) and our role numbers (n,).
+
+    Raises:
+        InputError: no such file, or its lines are others.
+    """
+    rows = read_rows(path, 5)
+    if not np.isin(rows[:, 0], np.arange(len(ROLE_OF_LABEL))).all():
+        raise InputError(f"{path}: expected classes 0 ball, 1 goalkeeper, 2 player, 3 referee")
     centre, half = rows[:, 1:3], rows[:, 3:5] / 2
     boxes = np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
     return boxes, ROLE_OF_LABEL[rows[:, 0].astype(int)]
@@ -58,14 +65,12 @@ def load_frame(
 
     `labels` is their folder where it is not the one beside the images'.
     """
-    pixels = cv2.imread(str(image))
-    if pixels is None:
-        raise ValueError(f"{image} is not a picture that can be read")
+    pixels = read_picture(image)
     if pixels.shape[0] == pixels.shape[1]:
         pixels = cv2.resize(pixels, (1280, 720), interpolation=cv2.INTER_CUBIC)
     folder = labels or image.parent.parent / "labels"
     boxes, roles = read_labels(folder / f"{image.stem}.txt")
-    return LabelledFrame(match_of(image), pixels.astype(np.uint8), boxes, roles, known)
+    return LabelledFrame(match_of(image), np.asarray(pixels, np.uint8), boxes, roles, known)
 
 
 def load_training_frames(
@@ -216,6 +221,10 @@ class CropSource:
         """One batch: boxes as YOLO fractions, and which roles (n, 4) each crop teaches."""
         images, rows, known = [], [], []
         filled = [pool for pool in self.pools if pool.frames]
+        if not filled:
+            raise InputError(
+                "train: no labelled frame: players/images and players/labels in --data"
+            )
         shares = np.array([pool.share for pool in filled])
         for index in range(self.batch):
             frame = filled[int(rng.choice(len(filled), p=shares / shares.sum()))].pick(rng)

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from training.detector_data import ROLES
-from training.detector_network import give_roles, load_coco
+from training.detector_network import give_roles, untrained
 from training.detector_score import INPUT_HEIGHT, INPUT_WIDTH
 
 LICENCE = "AGPL-3.0"
@@ -32,9 +32,9 @@ def averaged_weights(checkpoint: Path) -> tuple[dict[str, torch.Tensor], str]:
     return state["average"], state.get("recipe", "")
 
 
-def load_detector(checkpoint: Path, coco: Path) -> nn.Module:
+def load_detector(checkpoint: Path) -> nn.Module:
     """The detector with a run's averaged weights, in evaluation mode."""
-    model = give_roles(load_coco(coco))
+    model = give_roles(untrained())
     model.load_state_dict(averaged_weights(checkpoint)[0])
     return model.eval()
 
@@ -51,12 +51,12 @@ class RawDetector(nn.Module):  # type: ignore[misc]
         return self.model(images)[0]
 
 
-def export(checkpoint: Path, path: Path, coco: Path) -> Path:
+def export(checkpoint: Path, path: Path) -> Path:
     """Write the detector as ONNX: `images` (n, 3, h, w) to `output` (n, 8, anchors).
 
     Height and width are multiples of 32.
     """
-    model = load_detector(checkpoint, coco)
+    model = load_detector(checkpoint)
     model.model[-1].dynamic = True
     metadata = {
         "roles": ",".join(ROLES),

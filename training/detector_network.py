@@ -15,38 +15,57 @@ from torch import nn
 from ultralytics.cfg import get_cfg
 from ultralytics.nn.tasks import DetectionModel
 
+from domain.errors import InputError
 from training.detector_data import ROLES
 
 COCO_ROW_OF_ROLE = (0, 0, 0, 32)
 """The COCO class (0 person, 32 sports ball) that each role's output row starts from."""
 
 
+def coco_weights(data: Path) -> Path:
+    """Where the material keeps YOLOv8n's COCO weights."""
+    return data / "weights" / "yolov8n_coco_fused.npz"
+
+
 def load_coco(weights: Path) -> DetectionModel:
-    """YOLOv8n with 80 classes that computes what the folded weights in the `.npz` file do."""
-    model = DetectionModel("yolov8n.yaml", nc=80, verbose=False)
+    """YOLOv8n with 80 classes that computes what the folded weights in the `.npz` file do.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if not weights.is_file():
+        raise InputError(f"{weights}: not there; give it, or --start an exported network")
+    model = untrained()
     with np.load(weights) as folded:
         fill(model, folded, weights)
     return model
+
+
+def untrained() -> DetectionModel:
+    """YOLOv8n with 80 classes and weights that mean nothing, to be filled."""
+    return DetectionModel("yolov8n.yaml", nc=80, verbose=False)
 
 
 def fill(model: nn.Module, folded: Mapping[str, npt.NDArray[np.float32]], source: Path) -> None:
     """Give `model` weights whose norms are folded in; its norms then add their bias alone.
 
     Raises:
-        ValueError: the weights, which were read from `source`, are of another network.
+        InputError: the weights, which were read from `source`, are of another network.
     """
     state, filled = model.state_dict(), set()
     for name, values in folded.items():
         target = name.replace(".conv.bias", ".bn.bias")
         if target not in state or state[target].shape != values.shape:
             expected = tuple(state[target].shape) if target in state else "none such"
-            raise ValueError(f"{name}: expected {expected}, got {values.shape} in {source}")
+            raise InputError(
+                f"{source}: another network: {name} is {values.shape}, expected {expected}"
+            )
         state[target].copy_(torch.from_numpy(np.ascontiguousarray(values)))
         filled.add(target)
     learnt = {name for name, value in model.named_parameters() if value.requires_grad}
     missing = sorted(n for n in learnt - filled if not n.endswith(".bn.weight"))
     if missing:
-        raise ValueError(f"{source} has no {missing[0]}, nor {len(missing) - 1} others")
+        raise InputError(f"{source}: another network: it has no {missing[0]}")
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             neutralise(module)

@@ -19,10 +19,13 @@ from itertools import count
 from pathlib import Path
 from queue import Full, Queue
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
+from domain.errors import InputError
 from simulation.options import CAMERAS, VALIDATION_SEEDS_FROM, seed_use
 
 HELD_OUT_MATCHES = frozenset({"08fd33", "c01561", "cd987c"})
@@ -33,8 +36,36 @@ SIMULATED = re.compile(rf"(?P<seed>\d+)_({'|'.join(CAMERAS)})_\d{{5}}")
 Report = Callable[[str], None]
 
 
-class HeldOutMatchError(ValueError):
+class HeldOutMatchError(InputError):
     """A frame of a held-out match, or of footage for evaluation only, was offered for training."""
+
+
+def read_picture(image: Path) -> npt.NDArray[np.uint8]:
+    """The BGR pixels (height, width, 3) of a picture's file.
+
+    Raises:
+        InputError: it is none.
+    """
+    pixels = cv2.imread(str(image))
+    if pixels is None:
+        raise InputError(f"{image}: not a picture that can be read")
+    return np.asarray(pixels, np.uint8)
+
+
+def read_rows(path: Path, columns: int) -> npt.NDArray[np.float64]:
+    """The numbers (n, columns) of a label file; an empty file has no row.
+
+    Raises:
+        InputError: no such file, or its lines are not of so many numbers.
+    """
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+        rows = np.loadtxt(text.splitlines(), ndmin=2) if text else np.zeros((0, columns))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: no labels that can be read: {error}") from error
+    if rows.shape[1] != columns:
+        raise InputError(f"{path}: expected {columns} numbers in each line, got {rows.shape[1]}")
+    return rows
 
 
 def match_of(image: Path) -> str:

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as functional
 from torch import nn
 
-from training.detector_network import fill, load_coco, settle_norms
+from domain.errors import InputError
+from training.detector_network import coco_weights, fill, load_coco, settle_norms, untrained
 from training.folded_weights import read_folded
 from training.loop import (
     VALIDATION_MATCH,
@@ -117,6 +118,8 @@ def _sources(options: PitchOptions, report: Report) -> tuple[PitchSource, list[P
     folders = [options.data / "pitch", options.data / "pitch_wc2022"]
     images = [image for folder in folders for image in training_images(folder)]
     validation = images_of(folders[0], lambda match: match == VALIDATION_MATCH)
+    if not images:
+        raise InputError("train: no labelled frame: pitch/images and pitch/labels in --data")
     source = PitchSource(
         load_training_frames(images), options.batch, drawn_share=options.drawn_share,
         simulated=simulated, simulated_share=options.simulated_share,
@@ -126,12 +129,13 @@ def _sources(options: PitchOptions, report: Report) -> tuple[PitchSource, list[P
 
 def starting_network(options: PitchOptions, source: PitchSource) -> PitchNetwork:
     """The trunk from COCO, or all of `start`, its norms settled on pictures of the run's seed."""
-    coco = load_coco(options.data / "weights" / "yolov8n_coco_fused.npz")
     pictures = next(draws(source.draw, options.seed + 1, first=0)).images
     if options.start is None:
+        coco = load_coco(coco_weights(options.data))
         settle_norms(coco, pictures)
-    network = PitchNetwork(list(coco.model))
-    if options.start is not None:
+        network = PitchNetwork(list(coco.model))
+    else:
+        network = PitchNetwork(list(untrained().model))
         fill(network, read_folded(options.start), options.start)
         settle_norms(network, pictures)
     network.to(memory_format=torch.channels_last)

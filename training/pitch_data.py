@@ -13,7 +13,7 @@ from scipy.optimize import least_squares
 from domain.lens import bent
 from domain.pitch import Pitch, mirrored_points
 from training.disturbance import Image
-from training.loop import SIMULATED, match_of, refuse_held_out
+from training.loop import SIMULATED, match_of, read_picture, read_rows, refuse_held_out
 from training.pitch_network import (
     INPUT_HEIGHT,
     INPUT_WIDTH,
@@ -127,9 +127,7 @@ def _matrix(eight: Floats) -> Floats:
 
 def load_frame(image: Path) -> PitchFrame:
     """Load one frame, stretched or not, and fit its labels."""
-    pixels = cv2.imread(str(image))
-    if pixels is None:
-        raise ValueError(f"{image} is not a picture that can be read")
+    pixels = read_picture(image)
     way = cv2.INTER_AREA if pixels.shape[1] > FRAME_SIZE[0] else cv2.INTER_CUBIC
     pixels = cv2.resize(pixels, FRAME_SIZE, interpolation=way)
     labels = _read_points(image.parent.parent / "labels" / f"{image.stem}.txt")
@@ -145,9 +143,8 @@ def load_frame(image: Path) -> PitchFrame:
 
 def _read_points(path: Path) -> Floats:
     """x, y in fractions and visibility (32, 3); an empty file says that none is in view."""
-    if not path.stat().st_size:
-        return np.zeros((POINT_COUNT, 3))
-    return np.asarray(np.loadtxt(path, ndmin=2)[0, 5:].reshape(POINT_COUNT, 3))
+    rows = read_rows(path, 5 + 3 * POINT_COUNT)
+    return rows[0, 5:].reshape(POINT_COUNT, 3) if len(rows) else np.zeros((POINT_COUNT, 3))
 
 
 def load_training_frames(images: Sequence[Path]) -> list[PitchFrame]:

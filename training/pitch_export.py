@@ -10,7 +10,7 @@ from training.detector_export import (
     averaged_weights,
     write_onnx,
 )
-from training.detector_network import load_coco
+from training.detector_network import untrained
 from training.pitch_network import (
     INPUT_HEIGHT,
     INPUT_WIDTH,
@@ -26,15 +26,15 @@ LINE_NAMES = (
 )  # fmt: skip
 
 
-def load_network(checkpoint: Path, coco: Path) -> PitchNetwork:
+def load_network(checkpoint: Path) -> PitchNetwork:
     """The network with a run's averaged weights, in evaluation mode."""
-    network = PitchNetwork(list(load_coco(coco).model))
+    network = PitchNetwork(list(untrained().model))
     network.load_state_dict(averaged_weights(checkpoint)[0])
     network.eval()
     return network
 
 
-def export(checkpoint: Path, path: Path, coco: Path) -> Path:
+def export(checkpoint: Path, path: Path) -> Path:
     """Write the pitch model as ONNX, `images` (n, 3, 384, 640) RGB in 0..1 to two outputs.
 
     `points` (n, 32, 3): x, y in input pixels and confidence; `lines` (n, 12, 96, 160):
@@ -51,7 +51,7 @@ def export(checkpoint: Path, path: Path, coco: Path) -> Path:
             more=" and World Cup 2022 broadcasts",
         ),
     }
-    model = ExportedPitchNetwork(load_network(checkpoint, coco))
+    model = ExportedPitchNetwork(load_network(checkpoint))
     example = torch.zeros(1, 3, INPUT_HEIGHT, INPUT_WIDTH)
     axes = {name: {0: "batch"} for name in ("images", "points", "lines")}
     return write_onnx(model, example, path, ["points", "lines"], axes, metadata)

@@ -25,13 +25,12 @@ def train(
     given: dict[str, Any] = {"minutes": minutes, "seed": seed, "resume": resume, "start": start}
     left = {"steps": steps, "simulated_matches": simulated_matches, "threads": threads}
     given |= {name: value for name, value in left.items() if value is not None}
-    coco = data / "weights" / "yolov8n_coco_fused.npz"
     if model == "detector":
         from training import detector, detector_export
 
         weights = detector.train_detector(detector.DetectorOptions(data, out, **given))
-        return detector_export.export(weights, out / "detector.onnx", coco)
+        return detector_export.export(weights, out / "detector.onnx")
     from training import pitch, pitch_export
 
     weights = pitch.train_pitch(pitch.PitchOptions(data, out, **given))
-    return pitch_export.export(weights, out / "pitch.onnx", coco)
+    return pitch_export.export(weights, out / "pitch.onnx")
