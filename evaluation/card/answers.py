@@ -14,6 +14,8 @@ from evaluation.events import Analyse
 from evaluation.pitch import Calibrate, ImageCamera
 
 Image = NDArray[np.uint8]
+Encode = Callable[[Image, int], Image]
+"""An image as it comes back from H.264 video of a constant rate factor; sides are even."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Answers:
         play: the same without the video.
         conditions: what the seed draws for a match: light, weather, graphics, in words.
         analyse: a folder with the tables of an analysed video.
+        encode: an image after video compression.
         frames: the images of a video by frame number, counted from 0 in order of presentation.
         scratch: a folder outside the repository for what takes long to make again.
         saved_s: seconds that reading what earlier runs left there has saved so far.
@@ -53,6 +56,7 @@ class Answers:
     play: Callable[[SimulatedCase], Path]
     conditions: Callable[[SimulatedCase], str]
     analyse: Callable[[Path], Path]
+    encode: Encode
     frames: Callable[[Path, Sequence[int]], Mapping[int, Image]]
     scratch: Path
     saved_s: Callable[[], float] = lambda: 0.0

@@ -13,6 +13,7 @@ from evaluation.card import (
     simulated,
     simulated_play,
     strangers,
+    sweep,
 )
 from evaluation.card.answers import Answers
 from evaluation.card.measures import Card, Section
@@ -34,6 +35,7 @@ FULL = (
     Planned(
         real_frames.NAME, "Real frames", ("players", "pitch"), real_frames.section,
     ),
+    Planned(sweep.NAME, "Resolution and quality", ("players", "pitch"), sweep.section),
     Planned(strangers.NAME, "A stranger's footage", strangers.FOLDERS, strangers.section),
     Planned(
         collected.NAME, "Real tracking with collected events", (str(collected.FOLDER),),
@@ -56,7 +58,7 @@ QUICK = (
         real_frames.NAME, "Real frames", ("players", "pitch"),
         lambda data, answers: real_frames.section(data, answers, every=QUICK_EVERY),
     ),
-    FULL[2],
+    FULL[3],
     Planned(
         simulated.NAME, "Simulated matches", (),
         lambda _, answers: simulated.section(answers, simulated.QUICK_CASES),

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from infrastructure.single_frame import SingleFrameAnalysis
     from simulation import SimulationOptions
 
+ENCODED_FRAMES = 3
 _ROOT = Path(__file__).resolve().parents[3]
 _SIMULATOR = ("simulation", "domain")
 _ANALYSIS = ("application", "domain", "infrastructure", "stages")
@@ -43,6 +45,7 @@ def product(settings: Sequence[str], scratch: Path) -> Answers:
         play=rooms.played,
         conditions=conditions,
         analyse=rooms.analysed,
+        encode=encoded,
         frames=images_of,
         scratch=scratch,
         saved_s=rooms.saved_s,
@@ -98,6 +101,14 @@ def images_of(video: Path, numbers: Sequence[int]) -> Mapping[int, Image]:
     if missing := sorted(wanted - set(found)):
         raise InputError(f"{video}: has no frame {missing[0]}")
     return found
+
+
+def encoded(image: Image, crf: int) -> Image:
+    """The image after video compression: the last of a few alike, so that it is no keyframe."""
+    from simulation.video import through_encoder
+
+    size = (image.shape[1], image.shape[0])
+    return through_encoder([image] * ENCODED_FRAMES, Fraction(25), size, crf)[-1]
 
 
 def conditions(case: SimulatedCase) -> str:
