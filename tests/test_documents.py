@@ -43,6 +43,7 @@ GUIDES = (
     "docs/your-own-video.md",
     "docs/stage-development.md",
     "docs/gpu-optimization.md",
+    "docs/training.md",
     "docs/troubleshooting.md",
 )
 DOCUMENTS = ("README.md", *GUIDES, "docs/deployment.md")

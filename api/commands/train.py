@@ -16,7 +16,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     budget.add_argument("--minutes", type=float, help="stop the schedule after so long")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--start", type=Path, metavar="FILE.onnx", help="go on from this exported network"
+        "--start",
+        metavar="FILE.onnx",
+        help="go on from this network; detector.onnx and pitch.onnx ship",
     )
     parser.add_argument(
         "--simulated", type=int, metavar="N", help="matches to render frames of (the recipe's: 260)"
@@ -32,8 +34,6 @@ def run(options: argparse.Namespace) -> int:
     data = options.data or Path(os.environ.get("FOOTANALYTICS_REAL_DATA", ""))
     if not data.is_dir() or data == Path():
         raise InputError("train: no training data: give --data DIR or FOOTANALYTICS_REAL_DATA")
-    if options.start is not None and not options.start.is_file():
-        raise InputError(f"--start {options.start}: no such file")
     exported = train(
         options.model,
         data,
@@ -42,9 +42,21 @@ def run(options: argparse.Namespace) -> int:
         minutes=options.minutes,
         seed=options.seed,
         resume=not options.afresh,
-        start=options.start,
+        start=_start(options.start),
         simulated_matches=options.simulated,
         threads=options.threads,
     )
     print(f"exported: {exported}")
     return 0
+
+
+def _start(given: str | None) -> Path | None:
+    """The network to go on from: a file, or the name of a shipped one."""
+    from infrastructure.planning import models_folder
+
+    if given is None:
+        return None
+    for path in (Path(given), models_folder() / given):
+        if path.is_file():
+            return path
+    raise InputError(f"--start {given}: no such file, nor a shipped network of that name")
