@@ -190,7 +190,7 @@ def adjusted(
         camera, state, damping = camera + step, after, max(damping / 10, DAMPING[0])
         if gain < ENOUGH:
             break
-    return None if state is None else state.fit(camera, len(seen))
+    return None if state is None else state.fit(camera, len(seen), precision)
 
 
 @dataclass(frozen=True)
@@ -205,25 +205,23 @@ class _Linearised:
     objective: float
     square: Array
     prior_cost: float
-    prior_log: float
     outlier: float
 
-    def fit(self, camera: Array, points: int) -> Fit:
+    def fit(self, camera: Array, points: int, precision: Array) -> Fit:
+        """The fit at `camera` to so many points; `precision` (9, 9) is the prior's."""
         spread = np.linalg.inv(self.normal)
         agrees = self.square < self.outlier**2
         loss = self.square / (1 + self.square / self.outlier**2)
         numbers = np.repeat([2, 1], [points, len(self.square) - points])
+        total = float(loss.sum()) + self.prior_cost
         return Fit(
             belief=Belief(camera, (spread + spread.T) / 2),
             cost=float(self.square[agrees].sum()) + self.prior_cost,
-            loss=float(loss.sum()) + self.prior_cost,
+            loss=total,
             agrees=agrees[:points],
             agreeing=int(numbers[agrees].sum()),
             numbers=int(numbers.sum()),
-            surprise=float(loss.sum())
-            + self.prior_cost
-            + _log_determinant(self.normal)
-            - self.prior_log,
+            surprise=total + _log_determinant(self.normal) - _log_determinant(precision),
         )
 
 
@@ -263,7 +261,6 @@ class _Look:
             objective=share * float((square * relative).sum()) + prior_cost,
             square=square,
             prior_cost=prior_cost,
-            prior_log=_log_determinant(self.precision),
             outlier=self.outlier,
         )
 
