@@ -40,6 +40,12 @@ class Belief:
     mean: Array
     covariance: Array
 
+    def unlikeliness(self, place: Array) -> float:
+        """Minus twice the log density, but for a constant, of a camera at `place` (3,)."""
+        off = place - self.mean[X : Z + 1]
+        covariance = self.covariance[X : Z + 1, X : Z + 1]
+        return float(off @ np.linalg.solve(covariance, off)) + _log_determinant(covariance)
+
 
 @dataclass(frozen=True)
 class Lines:
@@ -100,7 +106,9 @@ class Fit:
 
     `cost` is the sum of squared misses of what fits and of the prior, in standard deviations, over
     `agreeing` numbers; `loss` counts the others too, each at most `OUTLIER` squared, over `numbers`
-    of them. `agrees` (n,) tells which points fit.
+    of them. `agrees` (n,) tells which points fit. `surprise` compares fits under different priors:
+    minus twice the log probability of what is seen, but for a constant (Laplace's approximation,
+    MacKay, "Bayesian interpolation", 1992), so that a vague prior pays for all that it allows.
     """
 
     belief: Belief
@@ -109,6 +117,7 @@ class Fit:
     agrees: NDArray[np.bool_]
     agreeing: int
     numbers: int
+    surprise: float
 
     @property
     def misfit(self) -> float:
@@ -140,6 +149,19 @@ def camera_behind_goal(width: float, half_length_m: float) -> Belief:
     return Belief(mean, np.diag(sigma**2))
 
 
+def low_camera(width: float) -> Belief:
+    """The same for a phone or a small camera beside the pitch, in hands or on a tripod.
+
+    It stands 1.5 to 6 m up and 5 to 30 m behind the near touchline (y is -34 m there), its lens
+    shows more than a broadcaster's and bends more.
+    """
+    usual = usual_camera(width)
+    mean, sigma = usual.mean.copy(), np.sqrt(np.diag(usual.covariance))
+    mean[[TILT, LOG_FOCAL, Y, Z, K1]] = -0.1, np.log(1.1 * width), -51.0, 4.0, -0.03
+    sigma[[LOG_FOCAL, X, Y, Z, K1]] = 0.5, 25.0, 13.0, 1.6, 0.06
+    return Belief(mean, np.diag(sigma**2))
+
+
 def adjusted(
     prior: Belief,
     seen: Sighting,
@@ -168,7 +190,7 @@ def adjusted(
         camera, state, damping = camera + step, after, max(damping / 10, DAMPING[0])
         if gain < ENOUGH:
             break
-    return None if state is None else state.fit(camera, len(seen))
+    return None if state is None else state.fit(camera, len(seen), precision)
 
 
 @dataclass(frozen=True)
@@ -185,18 +207,21 @@ class _Linearised:
     prior_cost: float
     outlier: float
 
-    def fit(self, camera: Array, points: int) -> Fit:
+    def fit(self, camera: Array, points: int, precision: Array) -> Fit:
+        """The fit at `camera` to so many points; `precision` (9, 9) is the prior's."""
         spread = np.linalg.inv(self.normal)
         agrees = self.square < self.outlier**2
         loss = self.square / (1 + self.square / self.outlier**2)
         numbers = np.repeat([2, 1], [points, len(self.square) - points])
+        total = float(loss.sum()) + self.prior_cost
         return Fit(
             belief=Belief(camera, (spread + spread.T) / 2),
             cost=float(self.square[agrees].sum()) + self.prior_cost,
-            loss=float(loss.sum()) + self.prior_cost,
+            loss=total,
             agrees=agrees[:points],
             agreeing=int(numbers[agrees].sum()),
             numbers=int(numbers.sum()),
+            surprise=total + _log_determinant(self.normal) - _log_determinant(precision),
         )
 
 
@@ -242,3 +267,7 @@ class _Look:
     @property
     def _sigma(self) -> Array:
         return np.append(self.seen.sigma, np.full(len(self.seen.lines), self.seen.lines.sigma))
+
+
+def _log_determinant(matrix: Array) -> float:
+    return float(np.linalg.slogdet(matrix)[1])

@@ -14,9 +14,10 @@ from stages.pitch_calibration.belief import (
     Sighting,
     adjusted,
     camera_behind_goal,
+    low_camera,
     usual_camera,
 )
-from stages.pitch_calibration.camera import LOG_FOCAL, PAN, ROLL, SIZE, TILT, X, Y, Z
+from stages.pitch_calibration.camera import LOG_FOCAL, PAN, ROLL, SIZE, TILT, X, Z
 
 Array = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
@@ -39,10 +40,13 @@ class FirstLook:
         self, centre: Array, pitch: Pitch, min_points: int, ransac_threshold_m: float
     ) -> None:
         self.centre = centre
-        self.half_length_m = pitch.half_length_m
         self.points = pitch.points()
-        self.usual = usual_camera(2 * centre[0])
-        self.behind_goal = camera_behind_goal(2 * centre[0], pitch.half_length_m)
+        width = 2 * centre[0]
+        self.families = (
+            usual_camera(width),
+            camera_behind_goal(width, pitch.half_length_m),
+            low_camera(width),
+        )
         self.min_points = min_points
         self.ransac_threshold_m = ransac_threshold_m
 
@@ -53,27 +57,33 @@ class FirstLook:
         """
         if len(seen) < self.min_points:
             return None
-        fits = [self._fitted(seen, chosen, start) for chosen, start in self._starts(seen)]
-        best = min((fit for fit in fits if fit), key=lambda fit: fit.loss, default=None)
+        fits = [self._fitted(seen, *start) for start in self._starts(seen)]
+        best = min((fit for fit in fits if fit), key=lambda found: found.surprise, default=None)
         if known is not None:
             best = self._at_known_place(best, seen, known) or best
         return best if best is not None and self._sensible(best) else None
 
-    def _starts(self, seen: Sighting) -> list[tuple[Chosen, Array]]:
-        """Cameras to start from, each with the points that it is first fitted to."""
+    def _starts(self, seen: Sighting) -> list[tuple[Belief, Chosen, Array]]:
+        """Families, the points that a camera is first fitted to, and the camera to start from."""
         everything = np.ones(len(seen), bool)
-        places = (self.usual.mean, self.behind_goal.mean)
-        starts = [(everything, aimed(place, seen, self.centre)) for place in places]
+        starts = [
+            (family, everything, aimed(family.mean, seen, self.centre)) for family in self.families
+        ]
         homography, mask = cv2.findHomography(
             seen.pixels, seen.ground, cv2.RANSAC, self.ransac_threshold_m, maxIters=500
         )
         if homography is not None and mask.sum() >= self.min_points:
-            starts.append((mask[:, 0] > 0, cameras.from_homography(homography, self.centre)))
-        return [(chosen, start) for chosen, start in starts if start is not None]
+            found = cameras.from_homography(homography, self.centre)
+            starts += [] if found is None else [(self._family(found), mask[:, 0] > 0, found)]
+        return [(family, chosen, start) for family, chosen, start in starts if start is not None]
 
-    def _fitted(self, seen: Sighting, chosen: Chosen, start: Array) -> Fit | None:
+    def _family(self, camera: Array) -> Belief:
+        """The family whose cameras stand where this one does."""
+        place = camera[X : Z + 1]
+        return min(self.families, key=lambda family: family.unlikeliness(place))
+
+    def _fitted(self, seen: Sighting, prior: Belief, chosen: Chosen, start: Array) -> Fit | None:
         """From some points to all that fit, which may be more."""
-        prior = self._prior(start)
         first = adjusted(prior, seen.only(chosen), self.centre, start, ROUNDS, OUTLIER * 4)
         return first and self._tightened(prior, seen, first.belief.mean)
 
@@ -89,11 +99,6 @@ class FirstLook:
                 return None
             camera = fit.belief.mean
         return fit
-
-    def _prior(self, start: Array) -> Belief:
-        """A camera beyond the goal line, within the pitch's width, stands behind the goal."""
-        beyond = -self.half_length_m - start[X]
-        return self.behind_goal if beyond > 0 and abs(start[Y]) < beyond else self.usual
 
     def _in_view(self, camera: Array) -> int:
         """How many of the pitch's points lie well inside the picture: most should be seen."""

@@ -19,6 +19,8 @@ DOUBTS = 3
 # seconds of sightings in one stretch before its camera's place is worth remembering
 SETTLED_S = 1.0
 FIT_MEMORY_S = 2.0
+# how much each look at points says of whether the network knows such views
+TRUST_GAIN = 0.2
 # share of the picture's width by which no camera moves unnoticed
 JUMP_WIDTHS = 0.1
 
@@ -35,7 +37,7 @@ class Mix(msgspec.Struct):
     glances: np.ndarray
 
 
-class Row(msgspec.Struct):
+class Row(msgspec.Struct, array_like=True):
     """A frame that waits for what comes after it, with what is known of its camera so far.
 
     `mixed` frames belong to a dissolve or a wipe; `near` says that persons fill the picture;
@@ -60,6 +62,8 @@ class Row(msgspec.Struct):
     measured: bool = False
     # how much worse than expected points fit of late: a factor on standard deviations
     misfit: float = 1.0
+    # share of the points seen in this shot that fit its camera, those of late above all
+    trust: float = 1.0
 
     def belief(self) -> Belief | None:
         if self.mean is None or self.covariance is None:
@@ -83,6 +87,7 @@ class Followed(msgspec.Struct):
     stretch_s: float = 0.0
     doubts: int = 0
     misfit: float = 1.0
+    trust: float = 1.0
     known_mean: np.ndarray | None = None
     known_covariance: np.ndarray | None = None
     known_s: float = 0.0
@@ -105,9 +110,11 @@ class Follower:
         """Fill in the camera of `row` from what is seen and from the `earlier` rows that wait."""
         predicted = self._predicted(row, earlier, state)
         if predicted is None:
-            self._start(row, seen, state)
+            if not self._start(row, seen, state):
+                self._weigh(seen, 0.0, state)
         elif not self._continue(row, predicted, seen, state):
             state.doubts += 1
+            self._weigh(seen, 0.0, state)
             if state.doubts >= DOUBTS and self._start(row, seen, state):
                 self._start_over(row, earlier, predicted.belief, seen)
 
@@ -135,10 +142,10 @@ class Follower:
         fit = updated(predicted.belief, seen, since_s, state.travel, self.centre)
         if fit is None:
             return False
-        self._accept(row, fit, since_s, state)
+        self._accept(row, fit, seen, since_s, state)
         return True
 
-    def _accept(self, row: Row, fit: Fit, since_s: float, state: Followed) -> None:
+    def _accept(self, row: Row, fit: Fit, seen: Sighting, since_s: float, state: Followed) -> None:
         row.believe(fit.belief)
         row.measured = bool(fit.agrees.sum() >= self.first_look.min_points)
         state.seen_s, state.travel, state.doubts = row.time_s, 0.0, 0
@@ -146,7 +153,13 @@ class Follower:
         share = min(since_s / FIT_MEMORY_S, 1.0)
         state.misfit += share * (fit.misfit - state.misfit)
         row.misfit = state.misfit
+        self._weigh(seen, fit.agrees.sum(), state)
         self._remember(fit.belief, state)
+
+    def _weigh(self, seen: Sighting, agreeing: float, state: Followed) -> None:
+        """Count how many of the points fit, where there are enough of them to tell."""
+        if len(seen) >= self.first_look.min_points:
+            state.trust += TRUST_GAIN * (agreeing / len(seen) - state.trust)
 
     def _start(self, row: Row, seen: Sighting, state: Followed) -> bool:
         """Begin a new stretch at `row` where one frame alone tells the camera."""
@@ -158,6 +171,7 @@ class Follower:
         row.measured, row.misfit = True, fit.misfit
         state.seen_s, state.travel, state.doubts = row.time_s, 0.0, 0
         state.stretch_s, state.misfit = 0.0, fit.misfit
+        self._weigh(seen, fit.agrees.sum(), state)
         return True
 
     def _remember(self, belief: Belief, state: Followed) -> None:

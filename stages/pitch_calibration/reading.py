@@ -1,6 +1,7 @@
 """Reads the stage's input tables: a row for each frame, and what of the pitch is seen in it."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +35,7 @@ def joined(rows: Rows, height: int) -> Iterator[Arrival]:
     changes = np.asarray(observed["change"].to_numpy(), np.float64)
     glances = observed["glance"].combine_chunks().flatten().to_numpy().reshape(-1, GLANCE_SIZE)
     motions = lists(observed["camera_motion"])
-    points, lines = lists(observed["points"]), uneven(observed["lines"])
+    points, lines = lists(observed["points"], np.float32), uneven(observed["lines"])
     persons = Persons.read(rows.get("detections"), height)
     for frame in frames.to_pylist():
         row = Row(frame["frame"], frame["time_s"], frame["segment"], frame["decoded"])
@@ -57,28 +58,30 @@ def _told(view: str, seen: Seen, persons: Persons, frame: int) -> str:
     return "close" if view == "wide" and found < WIDE_POINTS and persons.loom(frame) else view
 
 
-def lists(column: pa.ChunkedArray) -> list[Array | None]:
-    """The lists of a fixed-size list column as arrays, null as None."""
+def lists(column: pa.ChunkedArray, kind: type = np.float64) -> list[NDArray[Any] | None]:
+    """The lists of a fixed-size list column as arrays of `kind`, null as None."""
     array = column.combine_chunks()
-    values = array.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    values = array.flatten().to_numpy(zero_copy_only=False).astype(kind)
     filled = iter(values.reshape(-1, array.type.list_size))
     return [next(filled) if valid else None for valid in array.is_valid().to_pylist()]
 
 
-def uneven(column: pa.ChunkedArray) -> list[Array | None]:
+def uneven(column: pa.ChunkedArray) -> list[NDArray[np.float32] | None]:
     """The lists of a column of lists as arrays, null as None."""
     rows = column.combine_chunks()
-    return [np.asarray(row.values, np.float64) if row.is_valid else None for row in rows]
+    return [np.asarray(row.values, np.float32) if row.is_valid else None for row in rows]
 
 
 def sighting(seen: Seen, ground: Array, width: float) -> Sighting:
     """What was seen in a frame, the points against their places `ground` (32, 2) on the pitch."""
     if seen.points is None:
         return Sighting(np.empty((0, 2)), np.empty((0, 2)), np.empty(0))
-    table = seen.points.reshape(PITCH_POINT_COUNT, 3)
+    table = seen.points.astype(np.float64).reshape(PITCH_POINT_COUNT, 3)
     found = table[:, 2] > 0
     noise = SURE_NOISE_PX + DOUBT_NOISE_PX * (1 - table[found, 2])
     points = (ground[found], table[found, :2], noise * width / 640)
     if seen.lines is None or not len(seen.lines):
         return Sighting(*points)
-    return Sighting(*points, Lines(seen.lines.reshape(-1, 6), LINE_NOISE_PX * width / 640))
+    return Sighting(
+        *points, Lines(seen.lines.astype(np.float64).reshape(-1, 6), LINE_NOISE_PX * width / 640)
+    )

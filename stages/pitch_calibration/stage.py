@@ -49,7 +49,7 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
     """
 
     name: ClassVar[str] = "pitch_calibration"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
     requires: ClassVar[tuple[str, ...]] = ("video_frames", "pitch_observations")
     optional: ClassVar[tuple[str, ...]] = ("detections",)
     knows: ClassVar[tuple[str, ...]] = ("periods",)
@@ -88,9 +88,12 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
     def _follow(self, arrival: Arrival, state: CalibrationState) -> None:
         row = arrival.row
         row.shot = state.shot + arrival.cut
+        if arrival.cut:
+            state.followed.trust = 1.0
         if row.decoded and not row.mixed and self.fixed is None:
             seen = sighting(arrival.seen, self.points, self.facts.width)
             self.follower.follow(row, state.rows, seen, state.followed)
+        row.trust = state.followed.trust
         state.shot = row.shot  # a cut may be told by the camera alone
         state.rows.append(row)
 
