@@ -12,8 +12,8 @@ import math
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -243,16 +243,17 @@ def train(
         run.restore(plan.checkpoint)
         report(f"resumed at step {run.progress.step}")
     model.train()
-    for batch in draws(draw, plan.seed, run.progress.step):
-        spent = plan.budget.spent(run.progress.step, run.progress.seconds)
-        if spent >= 1:
-            break
-        _step(run, plan, spent, batch, losses_of, report)
-        step = run.progress.step
-        if step % plan.checkpoint_every == 0:
-            run.save(plan.checkpoint)
-        if step % plan.score_every == 0:
-            report(f"step {step} validation: {figures_of(run.average.model)}")
+    with closing(draws(draw, plan.seed, run.progress.step)) as batches:
+        for batch in batches:
+            spent = plan.budget.spent(run.progress.step, run.progress.seconds)
+            if spent >= 1:
+                break
+            _step(run, plan, spent, batch, losses_of, report)
+            step = run.progress.step
+            if step % plan.checkpoint_every == 0:
+                run.save(plan.checkpoint)
+            if step % plan.score_every == 0:
+                report(f"step {step} validation: {figures_of(run.average.model)}")
     run.save(plan.checkpoint)
     report(f"step {run.progress.step} validation: {figures_of(run.average.model)}")
     weights = plan.folder / f"{plan.name}.pt"
@@ -298,7 +299,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, ob
 
 def draws(
     draw: Callable[[np.random.Generator], "Batch"], seed: int, first: int, ahead: int = 3
-) -> Iterator["Batch"]:
+) -> Generator["Batch", None, None]:
     """Yield draw(generator of step) for first, first + 1, ...; drawn ahead in one thread.
 
     The generator is seeded by (seed, step), so a resumed run sees the batches that an
@@ -323,7 +324,8 @@ def draws(
         except Exception as error:  # handed to the consumer, which raises it
             offer(error)
 
-    threading.Thread(target=produce, daemon=True, name="training-draws").start()
+    drawing = threading.Thread(target=produce, daemon=True, name="training-draws")
+    drawing.start()
     try:
         while True:
             item = queue.get()
@@ -332,6 +334,7 @@ def draws(
             yield item
     finally:
         stopped.set()
+        drawing.join()  # a thread within torch when the interpreter ends aborts it
 
 
 @dataclass(frozen=True)
