@@ -98,8 +98,9 @@ def test_rows_do_not_depend_on_where_the_segment_starts(pictures: list[Image]) -
     whole = observe(pictures)
     for start in range(1, COUNT):
         warmed = PitchObservationStage.warmup_frames
-        images: list[Image | None] = [None] * (start - warmed)
-        part = observe([*images, *pictures[start - warmed :]], owned_from=start)
+        unseen = max(start - warmed, 0)
+        images: list[Image | None] = [None] * unseen
+        part = observe([*images, *pictures[unseen:]], owned_from=start)
         assert part.equals(whole.slice(start))
 
 
@@ -161,6 +162,33 @@ def test_points_are_sought_in_each_nth_frame_by_number(pictures: list[Image]) ->
     assert sought == [True, False, False, True, False, False]
     later = observe([None, *pictures[1:]], owned_from=2, every=3)
     assert later["points"].is_valid().to_pylist() == sought[2:]
+
+
+@pytest.fixture(scope="module")
+def resting() -> list[Image]:
+    """A camera that stands still for 14 frames, is bumped by a degree or so, and rests again."""
+    match = DrawnMatch()
+    still, bumped = camera_path(1, turn=0.0)[0], camera_path(14, turn=2.0)[7]
+    path = [still] * 14 + [bumped] * 10
+    return [match.picture(camera, number / RATE) for number, camera in enumerate(path)]
+
+
+def test_a_camera_that_rests_is_looked_at_less_and_a_bump_is_seen(resting: list[Image]) -> None:
+    """With every=2: five motions are known from frame 5 on, and from there only each 10th frame is
+    looked at, until the bump at 14, which is in the five motions of frames 14 to 18."""
+    sought = observe(resting, every=2)["points"].is_valid().to_pylist()
+    assert [n for n, valid in enumerate(sought) if valid] == [0, 2, 4, 10, 14, 16, 18, 20]
+
+
+def test_how_a_camera_rests_does_not_depend_on_where_the_segment_starts(
+    resting: list[Image],
+) -> None:
+    whole = observe(resting, every=2)
+    for start in range(1, len(resting), 3):
+        unseen = max(start - PitchObservationStage.warmup_frames, 0)
+        images: list[Image | None] = [None] * unseen
+        part = observe([*images, *resting[unseen:]], owned_from=start, every=2)
+        assert part.equals(whole.slice(start))
 
 
 def test_points_are_sought_where_nothing_connects_with_the_frame_before(

@@ -1,6 +1,8 @@
 """The stage `pitch_observation`: what one frame, and the one before it, say about the camera."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any, ClassVar, NamedTuple
 
 import cv2
@@ -12,7 +14,7 @@ from application.stage import Frame, FramePass, GPUStage, Image, MatchFacts
 from domain import tables
 from domain.configuration import PitchObservationOptions
 from domain.errors import StageError
-from domain.pitch import PITCH_POINT_COUNT
+from domain.pitch import PITCH_POINT_COUNT, project
 from stages.images import Fit, fit, letterbox
 from stages.pitch_observation.lines import LineFinder
 from stages.pitch_observation.motion import Motion, between
@@ -32,6 +34,13 @@ Array = NDArray[np.float64]
 INPUT_HEIGHT, INPUT_WIDTH = 384, 640
 LOOK_SIZE = (160, 90)
 
+REST_FRAMES = 5
+"""A camera rests where it has not moved over so many frames to the present one."""
+REST_PX = 0.3
+"""By how much, in pixels of the network's input, a corner of a resting picture may move."""
+REST_EVERY = 5
+"""Of the looks at a resting camera's points one in so many is taken: to see that it is still so."""
+
 
 class PitchObservationStage(GPUStage[PitchObservationOptions]):
     """Sees the pitch's points and lines, the camera's motion, cuts and the kind of view.
@@ -42,10 +51,10 @@ class PitchObservationStage(GPUStage[PitchObservationOptions]):
     """
 
     name: ClassVar[str] = "pitch_observation"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     produces: ClassVar[tuple[str, ...]] = ("pitch_observations",)
     knows: ClassVar[tuple[str, ...]] = ("pitch",)
-    warmup_frames: ClassVar[int] = 1
+    warmup_frames: ClassVar[int] = REST_FRAMES
 
     @staticmethod
     def shipped_model() -> str:
@@ -79,6 +88,7 @@ class _Pass:
     def __init__(self, stage: PitchObservationStage) -> None:
         self.stage = stage
         self.before: _Small | None = None
+        self.moves: deque[Array | None] = deque(maxlen=REST_FRAMES)
         self.rows: list[dict[str, Any]] = []
         self.lines = LineFinder(stage.facts.pitch, (stage.facts.width, stage.facts.height))
 
@@ -86,8 +96,9 @@ class _Pass:
         waiting: list[tuple[dict[str, Any], _Small]] = []
         for frame in frames:
             now = None if frame.image is None else _small(frame.image)
+            change = self._change(now)
             if now is not None and frame.owned:
-                row = {"frame": frame.number, **self._change(now)}
+                row = {"frame": frame.number, "rests": self._rests(), **change}
                 row["grass_share"] = now.look.grass_share
                 row["glance"] = glance(now.tiny)
                 self.rows.append(row)
@@ -102,9 +113,10 @@ class _Pass:
         }
         return {"pitch_observations": tables.make("pitch_observations", columns)}
 
-    def _change(self, now: _Small) -> dict[str, Any]:
+    def _change(self, now: _Small | None) -> dict[str, Any]:
         """The columns about what happened since the frame before."""
-        if self.before is None or self.before.grey.shape != now.grey.shape:
+        self.moves.append(None)
+        if now is None or self.before is None or self.before.grey.shape != now.grey.shape:
             return {"camera_motion": None, "cut": False, "change": None}
         motion = between(self.before.grey, now.grey)
         support = 0.0 if motion is None else motion.support
@@ -113,6 +125,7 @@ class _Pass:
         if motion is None or cut or support < MOTION_SUPPORT:
             change = unexplained_change(self.before.tiny, now.tiny, None)
             return {"camera_motion": None, "cut": cut, "change": change}
+        self.moves[-1] = motion.homography
         moved = _in_tiny_pixels(motion, now)
         return {
             "camera_motion": _in_source_pixels(motion, now.place.scale),
@@ -134,9 +147,24 @@ class _Pass:
             seen = None if row["points"] is None else int((row["points"][2::3] > 0).sum())
             row["view"] = view_of(row["grass_share"], seen)
 
+    def _rests(self) -> bool:
+        """Whether the camera stood still over the last frames, this one included.
+
+        They are as many at the beginning of a segment, where the warm-up gives them.
+        """
+        moves = [move for move in self.moves if move is not None]
+        if len(moves) < REST_FRAMES:
+            return False
+        corners = np.array(
+            [[0, 0], [INPUT_WIDTH, 0], [INPUT_WIDTH, INPUT_HEIGHT], [0, INPUT_HEIGHT]]
+        )
+        moved = project(reduce(lambda earlier, later: later @ earlier, moves), corners)
+        return bool(np.abs(moved - corners).max() < REST_PX)
+
     def _is_due(self, row: Mapping[str, Any]) -> bool:
-        """Each n-th frame, and each that motion does not connect with the one before."""
-        return row["camera_motion"] is None or row["frame"] % self.stage.options.every == 0
+        """Each n-th frame, fewer where the camera rests, and each that motion does not reach."""
+        every = self.stage.options.every * (REST_EVERY if row["rests"] else 1)
+        return row["camera_motion"] is None or row["frame"] % every == 0
 
     def _points(self, answer: NDArray[np.float32], place: Fit) -> NDArray[np.float32]:
         """The network's answer as points (32, 3) in source pixels, faint ones with confidence 0."""
