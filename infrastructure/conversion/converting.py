@@ -50,8 +50,7 @@ def convert(
 
         assert images
         model = quantised(model, images, size)
-    write = _WRITERS[form]
-    return _beside(target, lambda path: write(model, size, precision, path))
+    return _beside(target, lambda path: _write(model, form, precision, size, path))
 
 
 def _refuse(form: str, target: Path, precision: str, images: Path | None) -> None:
@@ -80,18 +79,29 @@ def _beside(target: Path, write: Callable[[Path], None]) -> Path:
     return target
 
 
-def facts(model: Any, size: tuple[int, int]) -> dict[str, Any]:
-    """What a file that is not ONNX says of itself, with Ultralytics' keys for names and size."""
+def _write(model: Any, form: str, precision: str, size: tuple[int, int], path: Path) -> None:
+    if form == "onnx":
+        onnx.checker.check_model(model)
+        onnx.save(model, str(path))
+    elif form == "openvino":
+        _write_openvino(model, path, halved=precision == "f16")
+    elif form == "torchscript":
+        from infrastructure.conversion.torchscript import write_torchscript
+
+        write_torchscript(settled(model, size), _facts(model, size), path)
+    else:
+        from infrastructure.conversion.tensorrt import write_engine
+
+        write_engine(settled(model, size), _facts(model, size), precision, path)
+
+
+def _facts(model: Any, size: tuple[int, int]) -> dict[str, Any]:
+    """What TorchScript and engines say of themselves, with Ultralytics' keys for names and size."""
     names = {str(index): name for index, name in enumerate(onnx_names(model))}
     return {**metadata_of(model), "names": names, "imgsz": list(size)}
 
 
-def _onnx(model: Any, size: tuple[int, int], precision: str, path: Path) -> None:
-    onnx.checker.check_model(model)
-    onnx.save(model, str(path))
-
-
-def _openvino(model: Any, size: tuple[int, int], precision: str, path: Path) -> None:
+def _write_openvino(model: Any, path: Path, *, halved: bool) -> None:
     """As OpenVINO's two files, with the names as Ultralytics writes them."""
     from infrastructure.inference.openvino_backend import ov
 
@@ -106,24 +116,4 @@ def _openvino(model: Any, size: tuple[int, int], precision: str, path: Path) -> 
             network.set_rt_info(value, ["model_info", key])
         labels = " ".join(name.replace(" ", "_") for name in onnx_names(model))
         network.set_rt_info(labels, ["model_info", "labels"])
-        ov.save_model(network, path, compress_to_fp16=precision == "f16")
-
-
-def _torchscript(model: Any, size: tuple[int, int], precision: str, path: Path) -> None:
-    from infrastructure.conversion.torchscript import write_torchscript
-
-    write_torchscript(settled(model, size), facts(model, size), path)
-
-
-def _tensorrt(model: Any, size: tuple[int, int], precision: str, path: Path) -> None:
-    from infrastructure.conversion.tensorrt import write_engine
-
-    write_engine(settled(model, size), facts(model, size), precision, path)
-
-
-_WRITERS: dict[str, Callable[[Any, tuple[int, int], str, Path], None]] = {
-    "onnx": _onnx,
-    "openvino": _openvino,
-    "torchscript": _torchscript,
-    "tensorrt": _tensorrt,
-}
+        ov.save_model(network, path, compress_to_fp16=halved)

@@ -81,8 +81,7 @@ def settled(model: Any, size: tuple[int, int]) -> Any:
             raise InputError(f"the network takes {dimension.dim_value}, not {value}, in its input")
         dimension.dim_value = value
     with tempfile.TemporaryDirectory() as folder:
-        kept = _fold(fixed, Path(folder) / "folded.onnx", size)
-    return kept
+        return _fold(fixed, Path(folder) / "folded.onnx", size)
 
 
 def _fold(model: Any, path: Path, size: tuple[int, int]) -> Any:
