@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 
-from domain.errors import ConfigurationError, InputError, ResourceError
+from domain.errors import ConfigurationError, ResourceError
 from infrastructure.conversion.source import metadata_of, read_source, settled, size_of
 from infrastructure.inference.network_file import onnx_names
 
@@ -102,18 +102,9 @@ def _facts(model: Any, size: tuple[int, int]) -> dict[str, Any]:
 
 
 def _write_openvino(model: Any, path: Path, *, halved: bool) -> None:
-    """As OpenVINO's two files, with the names as Ultralytics writes them."""
-    from infrastructure.inference.openvino_backend import ov
+    from infrastructure.inference.openvino_backend import write_openvino
 
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "network.onnx"
         onnx.save(model, str(plain))
-        try:
-            network = ov.Core().read_model(plain)
-        except RuntimeError as error:
-            raise InputError("OpenVINO cannot read this network") from error
-        for key, value in metadata_of(model).items():
-            network.set_rt_info(value, ["model_info", key])
-        labels = " ".join(name.replace(" ", "_") for name in onnx_names(model))
-        network.set_rt_info(labels, ["model_info", "labels"])
-        ov.save_model(network, path, compress_to_fp16=halved)
+        write_openvino(plain, onnx_names(model), metadata_of(model), path, halved=halved)

@@ -5,8 +5,10 @@ https://arxiv.org/abs/1712.05877), as QuantizeLinear and DequantizeLinear, which
 OpenVINO both compute in integers.
 """
 
+import logging
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ def quantised(model: Any, images: Path, size: tuple[int, int]) -> Any:
     pictures = _pictures(images)
     if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
         raise InputError("the network is quantised already")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _without_advice():
         plain, made = Path(folder) / "plain.onnx", Path(folder) / "made.onnx"
         onnx.save(model, str(plain))
         quantize_static(
@@ -70,6 +72,18 @@ def last_convolutions(model: Any) -> list[str]:
         else:
             waiting.extend(node.input)
     return sorted(set(found))
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """ONNX Runtime advises folding norms first, on the root logger; ours are folded."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(before)
 
 
 class _Reader:
