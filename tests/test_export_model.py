@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from api.command_line import main
 from domain.errors import ConfigurationError, InputError, ResourceError
 from infrastructure.conversion import PRECISIONS_OF_FORM, convert
-from infrastructure.conversion.quantising import last_convolutions
+from infrastructure.conversion.quantising import kept_in_float, last_convolutions
 from infrastructure.conversion.source import read_source, settled
 from infrastructure.conversion.tensorrt import framed
 from infrastructure.inference import identify, load
@@ -206,6 +206,7 @@ def test_the_convolutions_that_answer_stay_in_float(tmp_path):
     """The first feeds the second alone; the second's values are the answer's."""
     model = onnx.load(str(one_operator(tmp_path / "small.onnx", "Relu")))
     assert last_convolutions(model) == ["second"]
+    assert kept_in_float(model) == ["first", "second"]
 
 
 def test_an_operator_without_translation_is_named(tmp_path):

@@ -21,11 +21,14 @@ from domain.errors import InputError
 from stages.images import letterbox
 
 MOST_PICTURES = 64
+FIRST_IN_FLOAT = 3
+"""Convolutions at the picture that stay in float: with them the scores err half as much, at an
+eighth more time (docs/notes/inference.md)."""
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
 
 
 def quantised(model: Any, images: Path, size: tuple[int, int]) -> Any:
-    """`model` with its convolutions in integers, but those whose answers the graph ends with.
+    """`model` with its convolutions in integers, but the first and the last ones.
 
     Args:
         images: a folder; its first 64 pictures by name are looked at.
@@ -47,7 +50,7 @@ def quantised(model: Any, images: Path, size: tuple[int, int]) -> Any:
             _Reader(model.graph.input[0].name, pictures, size),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
-            nodes_to_exclude=last_convolutions(model),
+            nodes_to_exclude=kept_in_float(model),
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -55,6 +58,12 @@ def quantised(model: Any, images: Path, size: tuple[int, int]) -> Any:
         result = onnx.load(str(made))
     onnx.helper.set_model_props(result, {e.key: e.value for e in model.metadata_props})
     return result
+
+
+def kept_in_float(model: Any) -> list[str]:
+    """Names of the first three convolutions, and of those that give places and scores."""
+    convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
+    return sorted({*convolutions[:FIRST_IN_FLOAT], *last_convolutions(model)})
 
 
 def last_convolutions(model: Any) -> list[str]:
