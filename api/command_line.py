@@ -25,6 +25,7 @@ COMMANDS = {
     "simulate": "make a match: video, and the truth in the same tables",
     "evaluate": "score against truth; `evaluate card` puts every figure on one page",
     "train": "train a shipped model again: detector or pitch",
+    "export-model": "write a network as ONNX, OpenVINO, TorchScript or TensorRT, or in integers",
     "bench": "measure speed, as ratios with the ceilings beside it",
     "keys": "make, list, replace or end API keys, where the service keeps its data",
     "doctor": "check everything that a run or a cluster needs, a line each",
@@ -84,7 +85,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
             name, help=summary, description=summary.capitalize() + "."
         )
         if name in arguments:
-            importlib.import_module(f"api.commands.{name}").configure(subparser)
+            importlib.import_module(f"api.commands.{name.replace('-', '_')}").configure(subparser)
     return parser
 
 

@@ -41,7 +41,7 @@ class Elsewhere:
     """Marks an option whose place in a key is that of what it is short for."""
 
 
-Backend = Literal["auto", "openvino", "onnxruntime", "torch"]
+Backend = Literal["auto", "openvino", "onnxruntime", "torch", "tensorrt"]
 Precision = Literal["auto", "f32", "bf16", "int8"]
 Share = Annotated[float, Field(ge=0, le=1)]
 BatchSize = Annotated[int, Field(ge=1, le=256), Speed()]
@@ -97,7 +97,9 @@ class ModelOptions(StageOptions):
     """What a stage that runs a network can be told."""
 
     model_name: str | None = Field(
-        None, description="a .pt, .onnx or OpenVINO .xml file; empty means the shipped model"
+        None,
+        description="a .onnx, .xml (OpenVINO), .pt, .torchscript or .engine (TensorRT) file; "
+        "empty means the shipped model",
     )
     backend: Backend = "auto"
     precision: Precision = "auto"

@@ -224,7 +224,7 @@ def model_path(kind: type[GPUStage], configuration: ProcessingConfiguration) -> 
     names = ", ".join(sorted(path.name for path in shipped.glob("*.onnx")))
     raise InputError(
         f"{kind.name}.model_name: no file {options.model_name}; "
-        f"give a .pt, .onnx or .xml file, or a shipped one: {names}"
+        f"give a .onnx, .xml, .pt, .torchscript or .engine file, or a shipped one: {names}"
     )
 
 

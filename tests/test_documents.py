@@ -44,6 +44,7 @@ GUIDES = (
     "docs/stage-development.md",
     "docs/gpu-optimization.md",
     "docs/training.md",
+    "docs/export-models.md",
     "docs/troubleshooting.md",
 )
 DOCUMENTS = ("README.md", *GUIDES, "docs/deployment.md")
@@ -51,6 +52,8 @@ SERVICE = "footanalytics serve --videos ~/matches"
 NOT_RUN = {
     "make servers": "runs until Ctrl-C; tests/test_servers.py starts the same servers",
     "nvidia-smi": "no GPU",
+    "footanalytics export-model * --format tensorrt *": "no GPU",
+    "*model_name=detector.engine": "no GPU to build it on",
     "docker build *": "no docker; tests/test_containers.py reads the Dockerfile",
     "docker run *": "no docker",
     "docker compose *": "no docker; tests/test_containers.py reads docker-compose.yml",

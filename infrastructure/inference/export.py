@@ -88,9 +88,9 @@ def _export(source: Path, target: Path, height: int, width: int) -> None:
     import onnx
     import torch
 
-    from infrastructure.inference.torch_backend import load_network
+    from infrastructure.inference.checkpoint import load_checkpoint
 
-    network, names = load_network(source)
+    network, names = load_checkpoint(source)
     image = torch.zeros(1, 3, height, width)
     with torch.inference_mode():
         network(image)  # the head builds its grid in the first run

@@ -38,6 +38,10 @@ def load(
 
         on_torch = TorchModel(path, input_size, threads, cuda=cuda)
         return FittingModel(on_torch) if cuda else on_torch
+    if backend == "tensorrt":
+        from infrastructure.inference.tensorrt_backend import TensorRTModel
+
+        return FittingModel(TensorRTModel(path, input_size))
     if path.suffix.lower() == ".pt":
         path = exported(path, identity.sha256, input_size, cache or cache_folder())
     if backend == "onnxruntime":

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 _PREFIX = "runs"
 _ALWAYS = ("openvino:f32", "openvino:int8", "onnxruntime:f32", "onnxruntime:int8", "torch:f32")
+CUDA_PRECISION = {"torch": "f32", "onnxruntime": "f32", "tensorrt": "as_built"}
+"""The backends that may reach a CUDA device, and what they compute in there."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,14 @@ class Machine:
         """What at least half of the workers have, by what each says that it is able to do."""
         counts = Counter(text for worker in able for text in set(worker))
         shared = {text for text, count in counts.items() if 2 * count >= len(able)}
-        cuda = [name for name in ("torch", "onnxruntime") if runs(f"{name}:cuda", "f32") in shared]
+        cuda = [name for name, has in CUDA_PRECISION.items() if runs(f"{name}:cuda", has) in shared]
         return cls(runs("openvino", "bf16") in shared, frozenset(cuda))
 
     @property
     def able(self) -> tuple[str, ...]:
         """The backends and precisions that it runs, as words to compare with what a plan needs."""
         found = [text for text in _ALWAYS if _is_installed(text.partition(":")[0])]
-        found += [f"{name}:cuda:f32" for name in sorted(self.cuda)]
+        found += [f"{name}:cuda:{CUDA_PRECISION[name]}" for name in sorted(self.cuda)]
         if self.bf16:
             found.append("openvino:bf16")
         return tuple(f"{_PREFIX}:{text}" for text in found)
@@ -69,6 +71,7 @@ def _cuda_backends() -> frozenset[str]:
     if not cuda_devices():
         return frozenset()
     able = {"torch": _is_installed("torch"), "onnxruntime": _onnxruntime_has_cuda()}
+    able["tensorrt"] = able["torch"] and _is_installed("tensorrt")
     return frozenset(name for name, is_able in able.items() if is_able)
 
 

@@ -1,6 +1,8 @@
 """What a network's file says of itself, read without running it."""
 
 import ast
+import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,48 @@ def onnx_names(model: Any) -> tuple[str, ...]:
     if "roles" in metadata:
         return tuple(metadata["roles"].split(","))
     return _literal(metadata.get("names", ""))
+
+
+def facts_of(path: Path) -> dict[str, Any]:
+    """The JSON inside a TorchScript file or before a TensorRT engine; empty without it.
+
+    The form is Ultralytics' for both; ours have the same keys.
+
+    Raises:
+        InputError: the file is broken.
+    """
+    try:
+        text = (
+            _script_text(path) if path.suffix.lower() == ".torchscript" else engine_parts(path)[0]
+        )
+        found = json.loads(text) if text else {}
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise InputError(f"model file {path}: not such a network, or cut short") from error
+    return found if isinstance(found, dict) else {}
+
+
+def engine_parts(path: Path) -> tuple[bytes, bytes]:
+    """The JSON and the engine in a `.engine` file: four bytes of length stand before the JSON."""
+    content = path.read_bytes()
+    end = 4 + int.from_bytes(content[:4], "little")
+    if len(content) <= end or content[4:5] != b"{":
+        return b"", content  # an engine alone
+    return content[4:end], content[end:]
+
+
+def _script_text(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        found = [name for name in archive.namelist() if name.endswith("extra/config.txt")]
+        return archive.read(found[0]) if found else b""
+
+
+def names_and_size(path: Path) -> tuple[tuple[str, ...], tuple[int | None, int | None]]:
+    """Class names, and the height and width that are fixed, of a TorchScript or engine file."""
+    facts = facts_of(path)
+    names, size = facts.get("names", {}), facts.get("imgsz")
+    ordered = [names[key] for key in sorted(names, key=int)] if isinstance(names, dict) else names
+    fixed = (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
+    return tuple(str(name) for name in ordered), fixed or (None, None)
 
 
 def _literal(text: str) -> tuple[str, ...]:

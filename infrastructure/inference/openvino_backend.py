@@ -1,7 +1,7 @@
 """OpenVINO: the default on CPUs."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,25 @@ class OpenVINOModel:
             np.array(request.get_output_tensor(output).data, np.float32)
             for output in range(self._outputs)
         )
+
+
+def write_openvino(
+    source: Path, names: Sequence[str], metadata: Mapping[str, str], path: Path, *, halved: bool
+) -> None:
+    """Write the ONNX network in `source` as OpenVINO's `.xml` and `.bin`, with class names inside.
+
+    `halved` stores its weights as float16.
+
+    Raises:
+        InputError: OpenVINO cannot read the network.
+    """
+    network = _read(source)
+    for key, value in metadata.items():
+        network.set_rt_info(value, ["model_info", key])
+    # as Ultralytics writes them: see _labels
+    labels = " ".join(name.replace(" ", "_") for name in names)
+    network.set_rt_info(labels, ["model_info", "labels"])
+    ov.save_model(network, path, compress_to_fp16=halved)
 
 
 def _properties(threads: int, precision: str) -> dict[str, Any]:

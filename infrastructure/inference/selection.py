@@ -13,14 +13,18 @@ BACKENDS_OF_SUFFIX: dict[str, tuple[Backend, ...]] = {
     ".onnx": ("openvino", "onnxruntime"),
     ".xml": ("openvino",),
     ".pt": ("openvino", "onnxruntime", "torch"),
+    ".torchscript": ("torch",),
+    ".engine": ("tensorrt",),
 }
-PRECISIONS_OF_BACKEND: dict[str, tuple[Precision, ...]] = {
+PRECISIONS_OF_BACKEND: dict[str, tuple[str, ...]] = {
     "openvino": ("f32", "bf16", "int8"),
     "onnxruntime": ("f32", "int8"),
     "torch": ("f32",),
+    "tensorrt": ("as_built",),
 }
 CUDA = ":cuda"
-_CUDA_BACKEND = {".pt": "torch", ".onnx": "onnxruntime"}
+_CUDA_BACKEND = {".pt": "torch", ".torchscript": "torch", ".onnx": "onnxruntime"}
+_CUDA_BACKEND |= {".engine": "tensorrt"}
 _WITHOUT_CUDA = Machine()
 
 
@@ -33,10 +37,11 @@ def identify(
 ) -> ModelIdentity:
     """What decides the result of the network in `path`: its bytes, the backend and the precision.
 
-    The order for `auto`: with `gpu_enabled` and a CUDA device, torch for `.pt` and ONNX Runtime
-    for `.onnx`; else OpenVINO. OpenVINO computes in bf16 where the CPU multiplies it natively, else
-    in f32; the others compute in f32. On CUDA the backend's name ends in `:cuda`. The `machine` is
-    the one that will run the network, by default this one.
+    The order for `auto`: with `gpu_enabled` and a CUDA device, torch for `.pt` and `.torchscript`
+    and ONNX Runtime for `.onnx`; else OpenVINO, or torch for `.torchscript`. An `.engine` runs on
+    TensorRT alone, in the precision that it was built in. OpenVINO computes in bf16 where the CPU
+    multiplies it natively, else in f32; the others compute in f32. On CUDA the backend's name ends
+    in `:cuda`. The `machine` is the one that will run the network, by default this one.
 
     Raises:
         InputError: no such file, or not a network's.
@@ -96,13 +101,17 @@ def _backend(suffix: str, backend: Backend, machine: Machine) -> str:
     on_cuda = _CUDA_BACKEND.get(suffix)
     if on_cuda in machine.cuda and backend in ("auto", on_cuda):
         return f"{on_cuda}{CUDA}"
-    return "openvino" if backend == "auto" else backend
+    if on_cuda == "tensorrt":
+        raise ConfigurationError(
+            "backend: a .engine file needs gpu_enabled, a CUDA device and the package tensorrt"
+        )
+    return BACKENDS_OF_SUFFIX[suffix][0] if backend == "auto" else backend
 
 
 def _precision(path: Path, backend: str, precision: Precision, bf16: bool) -> str:
     legal = PRECISIONS_OF_BACKEND[backend]
     if precision == "auto":
-        return "bf16" if "bf16" in legal and bf16 else "f32"
+        return "bf16" if "bf16" in legal and bf16 else legal[0]
     if precision not in legal:
         raise ConfigurationError(
             f"precision: {backend} computes in {_choices(legal)} (actual value {precision!r})"

@@ -1,6 +1,6 @@
-"""PyTorch, for `.pt` files: the only module here that imports torch and Ultralytics."""
+"""PyTorch, for `.torchscript` files and, with Ultralytics, for `.pt` files."""
 
-import os
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -9,19 +9,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from application.stage import Image
-from domain.errors import InputError, ResourceError
+from domain.errors import InputError
 from infrastructure.inference.canvas import Canvas
 from infrastructure.inference.device import device_errors, memory_fraction
-
-# Ultralytics asks the network for updates, installs packages and downloads weights unless told not
-# to; it reads these once, at its first import.
-os.environ.update(YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", ULTRALYTICS_SAFE_LOAD="true")
-
-import torch
-from ultralytics.nn import tasks
+from infrastructure.inference.network_file import names_and_size
 
 
 class TorchModel:
@@ -37,7 +32,7 @@ class TorchModel:
             if cuda:
                 torch.cuda.set_per_process_memory_fraction(memory_fraction())
             self._network = network.to(self._device)
-        self._canvas = Canvas(input_size, (None, None), path.name)
+        self._canvas = Canvas(input_size, _fixed_size(path), path.name)
         # after a failure nothing of the call goes on by itself on the device
         self._each: Any = map if cuda else ThreadPoolExecutor(threads, initializer=_one_thread).map
         # the head builds its grid in the first run, which threads must not do at the same time
@@ -55,34 +50,32 @@ class TorchModel:
     def _run(self, image: Image) -> tuple[NDArray[np.float32], ...]:
         blob = cv2.dnn.blobFromImage(self._canvas.lay(image)[0], 1 / 255, swapRB=True)
         with torch.inference_mode():
-            output = self._network(torch.from_numpy(blob).to(self._device))
-        return (output.float().cpu().numpy(),)
+            answer = self._network(torch.from_numpy(blob).to(self._device))
+        outputs = answer if isinstance(answer, tuple) else (answer,)
+        return tuple(output.float().cpu().numpy() for output in outputs)
 
 
 def load_network(path: Path) -> tuple[Any, tuple[str, ...]]:
-    """The network of an Ultralytics checkpoint, ready to answer, and its class names.
-
-    Nothing in the file is run: torch's restricted unpickler (`weights_only`) rebuilds the layers
-    that Ultralytics knows, and refuses all else.
+    """The network of a TorchScript file or an Ultralytics checkpoint, and its class names.
 
     Raises:
-        InputError: the file is broken, or not such a checkpoint.
+        InputError: the file is broken, or not such a one.
     """
-    if not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
-        raise ResourceError("a .pt model needs torch 2.6 or later to be loaded safely")
+    if path.suffix.lower() != ".torchscript":
+        from infrastructure.inference.checkpoint import load_checkpoint
+
+        return load_checkpoint(path)
+    names, _ = names_and_size(path)
     try:
-        checkpoint, _ = tasks.torch_safe_load(str(path), safe_only=True)
-        network = checkpoint.get("ema") or checkpoint["model"]
-        network = network.float().fuse(verbose=False).eval()
-    except Exception as error:  # a hostile or broken pickle raises anything
-        raise InputError(
-            f"model file {path}: not an Ultralytics checkpoint that can be loaded safely; "
-            f"export it to .onnx where it was trained"
-        ) from error
-    head = network.model[-1]
-    head.export, head.format = True, "onnx"  # answer with the decoded output alone
-    names = network.names
-    return network, tuple(names[index] for index in sorted(names))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch has deprecated the form, and reads it
+            return torch.jit.load(str(path), map_location="cpu").eval(), names
+    except RuntimeError as error:
+        raise InputError(f"model file {path}: torch cannot read this network") from error
+
+
+def _fixed_size(path: Path) -> tuple[int | None, int | None]:
+    return names_and_size(path)[1] if path.suffix.lower() == ".torchscript" else (None, None)
 
 
 def _one_thread() -> None:

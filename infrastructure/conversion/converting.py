@@ -1,0 +1,110 @@
+"""One network in, one file out: which forms there are, and in which precisions."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from domain.errors import ConfigurationError, ResourceError
+from infrastructure.conversion.source import metadata_of, read_source, settled, size_of
+from infrastructure.inference.network_file import onnx_names
+
+PRECISIONS_OF_FORM: dict[str, tuple[str, ...]] = {
+    "onnx": ("f32", "int8"),
+    "openvino": ("f32", "f16", "int8"),
+    "torchscript": ("f32",),
+    "tensorrt": ("f32", "f16", "bf16"),
+}
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript"}
+SUFFIXES |= {"tensorrt": ".engine"}
+
+
+def convert(
+    source: Path,
+    form: str,
+    target: Path,
+    precision: str = "f32",
+    size: tuple[int, int] | None = None,
+    images: Path | None = None,
+) -> Path:
+    """Write the network in `source` (`.onnx`, or Ultralytics' `.pt`) as `form` to `target`.
+
+    Args:
+        size: height and width, multiples of 32; TorchScript and TensorRT take images of this size
+            and smaller ones. By default what the source names, else 736 by 1280.
+        images: a folder of pictures, for int8: the range of each value is measured on them.
+
+    Raises:
+        ConfigurationError: the form does not come in this precision, or the suffix is another's.
+        InputError: the source is not such a network, or there are no images.
+        ResourceError: TensorRT is not there, or the target cannot be written.
+    """
+    _refuse(form, target, precision, images)
+    model = read_source(source, size)
+    size = size or size_of(model)
+    if precision == "int8":
+        from infrastructure.conversion.quantising import quantised
+
+        assert images
+        model = quantised(model, images, size)
+    return _beside(target, lambda path: _write(model, form, precision, size, path))
+
+
+def _refuse(form: str, target: Path, precision: str, images: Path | None) -> None:
+    if precision not in PRECISIONS_OF_FORM[form]:
+        hint = "; bf16 is chosen when it runs: --set player_detection.precision=bf16"
+        raise ConfigurationError(
+            f"--precision: {form} is written in {', '.join(PRECISIONS_OF_FORM[form])}, "
+            f"not {precision}{hint if precision == 'bf16' and form != 'torchscript' else ''}"
+        )
+    if target.suffix.lower() != SUFFIXES[form]:
+        raise ConfigurationError(f"--out {target}: {form} files end in {SUFFIXES[form]}")
+    if precision == "int8" and images is None:
+        raise ConfigurationError("--precision int8 measures ranges: give --calibration-images DIR")
+
+
+def _beside(target: Path, write: Callable[[Path], None]) -> Path:
+    """Write in a folder beside the target, then move: a reader never sees half a file."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            write(Path(folder) / target.name)
+            for made in sorted(Path(folder).iterdir()):  # OpenVINO's weights before its network
+                shutil.move(made, target.parent / made.name)
+    except OSError as error:
+        raise ResourceError(f"{target}: {error.strerror}") from error
+    return target
+
+
+def _write(model: Any, form: str, precision: str, size: tuple[int, int], path: Path) -> None:
+    if form == "onnx":
+        onnx.checker.check_model(model)
+        onnx.save(model, str(path))
+    elif form == "openvino":
+        _write_openvino(model, path, halved=precision == "f16")
+    elif form == "torchscript":
+        from infrastructure.conversion.torchscript import write_torchscript
+
+        write_torchscript(settled(model, size), _facts(model, size), path)
+    else:
+        from infrastructure.conversion.tensorrt import write_engine
+
+        write_engine(settled(model, size), _facts(model, size), precision, path)
+
+
+def _facts(model: Any, size: tuple[int, int]) -> dict[str, Any]:
+    """What TorchScript and engines say of themselves, with Ultralytics' keys for names and size."""
+    names = {str(index): name for index, name in enumerate(onnx_names(model))}
+    return {**metadata_of(model), "names": names, "imgsz": list(size)}
+
+
+def _write_openvino(model: Any, path: Path, *, halved: bool) -> None:
+    from infrastructure.inference.openvino_backend import write_openvino
+
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "network.onnx"
+        onnx.save(model, str(plain))
+        write_openvino(plain, onnx_names(model), metadata_of(model), path, halved=halved)
