@@ -64,7 +64,9 @@ def export(checkpoint: Path, path: Path) -> Path:
         "recipe_sha256": averaged_weights(checkpoint)[1],
         "license": LICENCE,
         "attribution": ATTRIBUTION.format(
-            sets="football-players-detection and football-ball-detection", more=""
+            sets="football-players-detection, football-ball-detection and, with boxes of our own, "
+            "football-field-detection and soccer-field-localization",
+            more=" and World Cup 2022 broadcasts",
         ),
     }
     example = torch.zeros(1, 3, INPUT_HEIGHT, INPUT_WIDTH)
