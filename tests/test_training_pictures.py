@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from api.command_line import main
 from domain.errors import InputError
 from domain.lens import bent
 from training import detector_data
@@ -235,3 +236,21 @@ class TestFramesOfOnesOwn:
         frame.write_bytes(b"no picture")
         with pytest.raises(InputError, match="not a picture"):
             detector_data.load_training_frames([frame])
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            (["--steps", "0"], "--steps 0: expected 1 or more"),
+            (["--minutes", "-1"], "--minutes -1: expected 0.1 or more"),
+            (["--threads", "0"], "--threads 0: expected 1 or more"),
+            (["--simulated", "-3"], "--simulated -3: expected 0 or more"),
+            (["--start", "nowhere.onnx"], "--start nowhere.onnx: no such file"),
+        ],
+    )
+    def test_numbers_and_files_that_are_none(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: list[str], told: str
+    ) -> None:
+        where = ["--data", str(tmp_path), "--out", str(tmp_path / "out")]
+        assert main(["train", "detector", *where, *given]) == 2
+        assert told in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()

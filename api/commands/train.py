@@ -6,6 +6,8 @@ from pathlib import Path
 
 from domain.errors import InputError
 
+MOST_SIMULATED = 100_000
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", choices=("detector", "pitch"))
@@ -34,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     data = options.data or Path(os.environ.get("FOOTANALYTICS_REAL_DATA", ""))
     if not data.is_dir() or data == Path():
         raise InputError("train: no training data: give --data DIR or FOOTANALYTICS_REAL_DATA")
+    _check_numbers(options)
     exported = train(
         options.model,
         data,
@@ -48,6 +51,15 @@ def run(options: argparse.Namespace) -> int:
     )
     print(f"exported: {exported}")
     return 0
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    for name, least in (("steps", 1), ("minutes", 0.1), ("simulated", 0), ("threads", 1)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name} {value:g}: expected {least:g} or more")
+    if options.simulated is not None and options.simulated > MOST_SIMULATED:
+        raise InputError(f"--simulated {options.simulated}: expected {MOST_SIMULATED} or fewer")
 
 
 def _start(given: str | None) -> Path | None:
