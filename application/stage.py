@@ -183,6 +183,13 @@ class Model(Protocol):
         """One tuple of outputs for each image, (height, width, 3) BGR of the network's own size."""
 
 
+class Network(Model, Protocol):
+    """A network that can be had for images of other sizes too."""
+
+    def at(self, size: tuple[int, int]) -> Model:
+        """The same network for images of this height and width; loaded when it is first asked."""
+
+
 @dataclass(frozen=True)
 class ModelIdentity:
     """Which network, run how: what of it decides the result."""
@@ -200,7 +207,7 @@ class GPUStage(FrameStage[OptionsT]):
     def shipped_model() -> str:
         """The file name, in models/, of the network used when the options name none."""
 
-    def __init__(self, options: OptionsT, facts: MatchFacts, model: Model) -> None:
+    def __init__(self, options: OptionsT, facts: MatchFacts, model: Network) -> None:
         super().__init__(options, facts)
         self.model = model
 

@@ -114,6 +114,11 @@ class PlayerDetectionOptions(ModelOptions):
         0.05, description="least for a ball; ball tracking chooses among the candidates"
     )
     nms_threshold: Share = Field(0.6, description="two boxes that overlap more are one person")
+    second_look: bool = Field(
+        True,
+        description="look again, enlarged, at what may be the ball where none is sure; a model of "
+        "one fixed size takes as long for each such place as for a frame",
+    )
     image_size: int = Field(1280, ge=320, le=4096, description="longer side that the network sees")
 
 

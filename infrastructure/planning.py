@@ -26,7 +26,7 @@ from infrastructure.tracking_data import (
 )
 
 Source = VideoFrameSource | TrackingDataSource
-_NETWORKS_KEPT = 4
+_NETWORKS_KEPT = 6
 _SAID_ELSEWHERE: Any = {
     **dict.fromkeys(("periods", "pitch_length_m", "pitch_width_m"), True),
     **{team: {"kit"} for team in ("home", "away")},
@@ -188,6 +188,10 @@ class LazyModel:
 
     def infer(self, images: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
         return self._model.infer(images)
+
+    def at(self, size: tuple[int, int]) -> Model:
+        path, identity, _, threads = self._given
+        return _network(path, identity, size, threads)
 
 
 _network = lru_cache(maxsize=_NETWORKS_KEPT)(LazyModel)

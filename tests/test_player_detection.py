@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from application.stage import Frame, MatchFacts
-from domain.configuration import PlayerDetectionOptions
+from domain.configuration import PlayerDetectionOptions, ProcessingConfiguration
 from domain.errors import InputError
 from domain.tables import ROLES
 from infrastructure.inference import identify, load
 from infrastructure.inference.machine import Machine
+from infrastructure.planning import build_stage
 from stages.images import letterbox
 from stages.player_detection import appearance
 from stages.player_detection.boxes import (
@@ -478,10 +479,10 @@ class TestShippedModel:
         assert extra / (found + missed) < 0.15
 
     def people_in(self, image: np.ndarray) -> np.ndarray:
-        stage = stage_for(image, None)
-        size = stage.input_size(stage.options, stage.facts)
-        model = load(SHIPPED, identify(SHIPPED), size, threads=1)
-        table = detect(stage_for(image, model), Frame(0, 0.0, image))
+        configuration = ProcessingConfiguration.parse({"video_path": "-"})
+        facts = MatchFacts(image.shape[1], image.shape[0], 25.0)
+        stage = build_stage("player_detection", configuration, facts, threads=1)
+        table = detect(stage, Frame(0, 0.0, image))
         return xyxy_of(table)[np.array(table["role"].to_pylist()) != "ball"]
 
 

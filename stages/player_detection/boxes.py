@@ -106,6 +106,10 @@ class Boxes:
     def __getitem__(self, rows: NDArray[Any]) -> "Boxes":
         return Boxes(self.xyxy[rows], self.confidence[rows], self.role[rows])
 
+    def with_others(self, others: "Boxes") -> "Boxes":
+        """Both together, best first."""
+        return _best_first(self, others)
+
 
 def class_count(outputs: Sequence[F32]) -> int:
     """How many classes a raw head has.
@@ -139,6 +143,13 @@ def decode(output: F32, roles: RoleMap, thresholds: Thresholds) -> Boxes:
         _suppress(people, thresholds.overlap, MOST_PEOPLE),
         _suppress(balls, min(thresholds.overlap, BALL_OVERLAP), MOST_BALLS),
     )
+
+
+def only_balls(xyxy: F32, confidence: F32) -> Boxes:
+    """Balls from boxes (n, 4) that may be of the same ones, best first."""
+    order = np.argsort(-confidence, kind="stable")
+    role = np.full(len(order), BALL, np.int64)
+    return _suppress(Boxes(xyxy[order], confidence[order], role), BALL_OVERLAP, MOST_BALLS)
 
 
 def _role_scores(classes: F32, roles: RoleMap) -> F32:

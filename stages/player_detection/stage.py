@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from application.stage import Frame, FramePass, GPUStage, Image, MatchFacts, Model
+from application.stage import Frame, FramePass, GPUStage, Image, MatchFacts, Network
 from domain import tables
 from domain.configuration import PlayerDetectionOptions
 from domain.tables import APPEARANCE_SIZE, ROLES
@@ -23,6 +24,7 @@ from stages.player_detection.boxes import (
     decode,
     inside,
 )
+from stages.player_detection.second_look import CROP_HEIGHT, CROP_WIDTH, FAINTEST, SecondLook
 
 STRIDE = 32
 """The network halves its input five times: sides are multiples of this."""
@@ -32,7 +34,7 @@ class PlayerDetectionStage(GPUStage[PlayerDetectionOptions]):
     """People and balls as boxes in source pixels, by a YOLOv8 network."""
 
     name: ClassVar[str] = "player_detection"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     produces: ClassVar[tuple[str, ...]] = ("detections",)
 
     @staticmethod
@@ -53,13 +55,18 @@ class DetectionPass:
     """The detector at work on one segment."""
 
     def __init__(
-        self, model: Model, options: PlayerDetectionOptions, input_size: tuple[int, int]
+        self, model: Network, options: PlayerDetectionOptions, input_size: tuple[int, int]
     ) -> None:
         self._model = model
         self._input_size = input_size
         self._thresholds = Thresholds(
             options.confidence_threshold, options.ball_confidence_threshold, options.nms_threshold
         )
+        self._second: SecondLook | None = None
+        if options.second_look:
+            self._second = SecondLook(lambda: model.at((CROP_HEIGHT, CROP_WIDTH)), self._thresholds)
+            faintest = min(FAINTEST, options.ball_confidence_threshold)
+            self._thresholds = replace(self._thresholds, ball=faintest)
         self._roles: RoleMap | None = None
         self._parts: list[pa.Table] = []
 
@@ -68,11 +75,17 @@ class DetectionPass:
         pictures = [(number, image) for number, image in seen if image is not None]
         fitted = [letterbox(image, *self._input_size) for _, image in pictures]
         answers = self._model.infer([canvas for canvas, _, _ in fitted])
-        for (number, image), (_, scale, offset), outputs in zip(
-            pictures, fitted, answers, strict=True
-        ):
-            boxes = self._boxes(outputs, Fit(scale, offset), image)
-            self._parts.append(_rows(number, boxes, image))
+        found = [
+            self._boxes(outputs, Fit(scale, offset), image)
+            for (_, image), (_, scale, offset), outputs in zip(
+                pictures, fitted, answers, strict=True
+            )
+        ]
+        if self._second and self._roles and fitted:
+            images = [image for _, image in pictures]
+            found = self._second.again(images, found, fitted[0][1], self._roles)
+        for (number, image), boxes in zip(pictures, found, strict=True):
+            self._parts.append(_rows(number, inside(boxes, *image.shape[:2]), image))
 
     def tables(self) -> Mapping[str, pa.Table]:
         joined = pa.concat_tables([tables.empty("detections"), *self._parts]).combine_chunks()
