@@ -5,15 +5,21 @@ BIN := .venv/bin
 demo: .venv/.ready
 	$(BIN)/footanalytics demo
 
+# Pulsar's client has threads of its own, which crash now and then beside OpenVINO and torch: as in the
+# product, where the relay is a process of its own, its tests run in a process that loads neither.
+PULSAR_TESTS := $(patsubst %,tests/test_%.py,doctor relay relay_faults relay_security servers telemetry)
+
 test: .venv/.ready
-	$(BIN)/pytest
+	$(BIN)/pytest $(PULSAR_TESTS:%=--ignore=%)
+	$(BIN)/pytest $(PULSAR_TESTS)
 
 check: .venv/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m "not slow and not benchmark"
+	$(BIN)/pytest -m "not slow and not benchmark" $(PULSAR_TESTS:%=--ignore=%)
+	$(BIN)/pytest -m "not slow and not benchmark" $(PULSAR_TESTS)
 
 format: .venv/.ready
 	$(BIN)/ruff format .

@@ -12,9 +12,13 @@ MOST_SIMULATED = 100_000
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", choices=("detector", "pitch"))
     parser.add_argument("--data", type=Path, metavar="DIR", help="default: FOOTANALYTICS_REAL_DATA")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="for checkpoints and the ONNX file"
+    )
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--steps", type=int, help="optimiser steps")
+    budget.add_argument(
+        "--steps", type=int, help="optimiser steps (the recipe's: 3600; pitch 5000)"
+    )
     budget.add_argument("--minutes", type=float, help="stop the schedule after so long")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(

@@ -88,7 +88,7 @@ def panned(image: Image, share: float = 0.006) -> Image:
 
 
 def night(image: Image, rng: np.random.Generator) -> Image:
-    """A quarter of the light, brightened again with the sensor's noise (sigma 10 of 255)."""
+    """A quarter of the light and the sensor's noise (sigma 10 of 255)."""
     dark = (image.astype(np.float32) / 255) ** 1.5 * 140
     noise = rng.standard_normal(image.shape, np.float32) * 10
     return np.asarray(np.clip(dark + noise, 0, 255), np.uint8)

@@ -27,7 +27,9 @@ _TAKEN = (
     "Every second held-out frame, made worse in one way at a time "
     "(`evaluation/card/degradations.py`) and scored against its labels as before: a row is to be "
     "held against the first. Single frames of three matches of one league. The labels were drawn "
-    "on the good pictures, so a ball that can no longer be seen counts as missed."
+    "on the good pictures, so a ball that can no longer be seen counts as missed. Compression is "
+    "that of a picture that stands still, milder than that of a match; and training pictures are "
+    "disturbed in like ways (light, noise, blur, size), if not by the same code."
 )
 
 

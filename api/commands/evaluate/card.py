@@ -36,7 +36,9 @@ def configure(kinds: Any) -> None:
         "--private", type=Path, metavar="DIR",
         help="pictures of real footage go here (default: in the cache)",
     )  # fmt: skip
-    parser.add_argument("--only", default="", metavar="A,B", help="these sections alone")
+    parser.add_argument(
+        "--only", default="", metavar="A,B", help="these sections alone, as in sweep"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="STAGE.OPTION=VALUE")
     parser.set_defaults(run=run)
 
