@@ -163,7 +163,9 @@ class _Pass:
 
     def _is_due(self, row: Mapping[str, Any]) -> bool:
         """Each n-th frame, fewer where the camera rests, and each that motion does not reach."""
-        every = self.stage.options.every * (REST_EVERY if row["rests"] else 1)
+        every = self.stage.options.every
+        if row["rests"]:  # at least once a second, whatever the frame rate
+            every *= max(min(REST_EVERY, int(self.stage.facts.frame_rate / every)), 1)
         return row["camera_motion"] is None or row["frame"] % every == 0
 
     def _points(self, answer: NDArray[np.float32], place: Fit) -> NDArray[np.float32]:
