@@ -63,7 +63,9 @@ class TestShirts:
     def test_people_cut_off_at_the_edge_are_borne(self) -> None:
         image, _, roles = dressed()
         outside = np.array([[-50, -90, -20, -10], [390, 150, 430, 260]] * 3, np.float32)
-        change_shirts(image, outside, roles, np.random.default_rng(0))
+        dyed = change_shirts(image, outside, roles, np.random.default_rng(0))
+        assert dyed.shape == image.shape
+        assert np.array_equal(dyed[:150], image[:150])  # the one box in view begins below
 
 
 class TestDisturbance:
@@ -134,8 +136,9 @@ class TestSimulatedFrames:
         render(stills, matches=1, processes=1, report=told.append)
         assert told == []
         for kind in ("players", "pitch"):
-            images = images_in(stills / kind)
+            images = images_in(stills / kind, matches=1)
             assert len(images) == STILLS
+            assert images_in(stills / kind, matches=0) == []
             assert refuse_held_out(images) == images
 
     def test_all_cameras_and_both_sizes_take_turns(self) -> None:
@@ -147,7 +150,7 @@ class TestSimulatedFrames:
 
     def test_points_out_of_view_are_known_to_be(self, stills: Path) -> None:
         """In a simulated frame a point without a label is out of view: the network may learn it."""
-        frame = load_frame(images_in(stills / "pitch")[0])
+        frame = load_frame(images_in(stills / "pitch", matches=1)[0])
         example = draw_example(frame, ViewOptions(), np.random.default_rng(0))
         assert example.known.all()
         assert np.isfinite(example.points[:, 0]).sum() < len(POINTS)
@@ -244,6 +247,8 @@ class TestFramesOfOnesOwn:
             (["--minutes", "-1"], "--minutes -1: expected 0.1 or more"),
             (["--threads", "0"], "--threads 0: expected 1 or more"),
             (["--simulated", "-3"], "--simulated -3: expected 0 or more"),
+            (["--minutes", "nan"], "--minutes nan: expected 0.1 or more"),
+            (["--seed", "-1"], "--seed -1: expected 0 or more"),
             (["--start", "nowhere.onnx"], "--start nowhere.onnx: no such file"),
         ],
     )

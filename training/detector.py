@@ -124,7 +124,10 @@ def _sources(options: DetectorOptions, report: Report) -> tuple[CropSource, list
     shares = options.simulated_share, options.ball_share, options.own_labels_share
     pools = (
         Pool(1 - sum(shares), load_training_frames(training_images(players))),
-        Pool(options.simulated_share, refuse_held_out(images_in(rendered / "players"))),
+        Pool(
+            options.simulated_share,
+            refuse_held_out(images_in(rendered / "players", options.simulated_matches)),
+        ),
         Pool(options.ball_share, load_training_frames(training_images(balls), known=("ball",))),
         Pool(options.own_labels_share, own_labels.load_training_frames(options.data)),
     )

@@ -114,7 +114,7 @@ def _sources(options: PitchOptions, report: Report) -> tuple[PitchSource, list[P
     """Training pictures, and the whole frames of the validation match."""
     rendered = options.out / "simulated"
     render(rendered, options.simulated_matches, options.threads, report)
-    simulated = refuse_held_out(images_in(rendered / "pitch"))
+    simulated = refuse_held_out(images_in(rendered / "pitch", options.simulated_matches))
     folders = [options.data / "pitch", options.data / "pitch_wc2022"]
     images = [image for folder in folders for image in training_images(folder)]
     validation = images_of(folders[0], lambda match: match == VALIDATION_MATCH)

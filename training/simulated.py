@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulation import SimulationOptions, simulate, write_stills
-from training.loop import Report
+from training.loop import Report, match_of
 
 FIRST_SEED = 200_001
 SECONDS = 40.0
@@ -72,6 +72,7 @@ def render(folder: Path, matches: int, processes: int, report: Report = print) -
     return folder
 
 
-def images_in(folder: Path) -> list[Path]:
-    """The pictures of `folder` (`players` or `pitch` of what `render` left), sorted."""
-    return sorted((folder / "images").glob("*.jpg"))
+def images_in(folder: Path, matches: int) -> list[Path]:
+    """The pictures of the first `matches` in `folder` (`players` or `pitch`), sorted."""
+    images = sorted((folder / "images").glob("*.jpg"))
+    return [image for image in images if int(match_of(image)) < FIRST_SEED + matches]

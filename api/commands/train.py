@@ -58,9 +58,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_numbers(options: argparse.Namespace) -> None:
-    for name, least in (("steps", 1), ("minutes", 0.1), ("simulated", 0), ("threads", 1)):
+    for name, least in (
+        ("steps", 1),
+        ("minutes", 0.1),
+        ("simulated", 0),
+        ("threads", 1),
+        ("seed", 0),
+    ):
         value = getattr(options, name)
-        if value is not None and value < least:
+        if value is not None and not value >= least:
             raise InputError(f"--{name} {value:g}: expected {least:g} or more")
     if options.simulated is not None and options.simulated > MOST_SIMULATED:
         raise InputError(f"--simulated {options.simulated}: expected {MOST_SIMULATED} or fewer")
