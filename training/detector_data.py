@@ -191,7 +191,7 @@ def _disturb(
         boxes = image.shape[1] * np.array([1, 0, 1, 0], np.float32) + boxes[:, [2, 1, 0, 3]] * (
             np.array([-1, 1, -1, 1], np.float32)
         )
-    if rng.random() < 0.5:
+    if rng.random() < 0.35:
         image = change_kits(image, rng)
     return degrade(image, rng), boxes, roles
 

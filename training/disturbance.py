@@ -14,6 +14,9 @@ SHIRT, SHORTS = (0.13, 0.50), (0.48, 0.68)
 """Which part of a standing person's height each covers, from the top of the box."""
 PLAYER = 0
 LEAST_HEIGHT_PX = 10
+KEEPS_ITS_CLOTHES = {0: 0.3, 1: 0.4, 2: 0.75}
+"""How often a side, a keeper, the officials are left as they are. Officials of all leagues wear few
+colours: dyed often, everybody beside the pitch who is unlike the sides looks like one."""
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -42,8 +45,8 @@ def change_shirts(
     """
     image = image.copy()
     for members in _groups(image, boxes, roles):
-        if rng.random() < 0.3:
-            continue  # keeps what it wears
+        if rng.random() < KEEPS_ITS_CLOTHES[int(roles[members[0]])]:
+            continue
         shirt, shorts = _cloth(rng), _cloth(rng)
         for box in boxes[members]:
             _dye(image, box, SHIRT, shirt)
@@ -119,17 +122,19 @@ def _dye(image: Image, box: Floats, span: tuple[float, float], colour: Floats) -
 
 
 def degrade(image: Image, rng: np.random.Generator) -> Image:
-    """Random light, colour, resolution, blur, noise and JPEG compression."""
+    """Random light, colour, resolution, blur, captions, noise and JPEG compression."""
     if rng.random() < 0.9:
         image = _recolour(image, rng)
-    if rng.random() < 0.25:
+    if rng.random() < 0.3:
         image = _light(image, rng)
     if rng.random() < 0.28:
         image = _coarsen(image, rng)
     if rng.random() < 0.12:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.6)).astype(np.uint8)
-    if rng.random() < 0.1:
+    if rng.random() < 0.16:
         image = _motion_blur(image, rng)
+    if rng.random() < 0.12:
+        image = _lettered(image, rng)
     if rng.random() < 0.12:
         image = _grain(image, rng)
     if rng.random() < 0.4:
@@ -158,8 +163,8 @@ def _light(image: Image, rng: np.random.Generator) -> Image:
     lit, kind = image.astype(np.float32) / 255, rng.random()
     if kind < 0.4:
         lit = lit ** float(np.exp(rng.uniform(-0.5, 0.8))) * rng.uniform(0.85, 1.15, 3)
-    elif kind < 0.65:
-        haze = rng.uniform(0.1, 0.4)
+    elif kind < 0.7:
+        haze = rng.uniform(0.1, 0.6)
         lit = lit * (1 - haze) + haze * rng.uniform(0.5, 0.85)
     else:
         height, width = image.shape[:2]
@@ -184,13 +189,32 @@ def _coarsen(image: Image, rng: np.random.Generator) -> Image:
 
 def _motion_blur(image: Image, rng: np.random.Generator) -> Image:
     """Blur along one random direction, as a panning camera does."""
-    length = int(rng.integers(3, 8))
+    length = int(rng.integers(3, 15))
     kernel = np.zeros((length, length), np.float32)
     kernel[length // 2] = 1 / length
     turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), rng.uniform(0, 180), 1.0)
     kernel = cv2.warpAffine(kernel, turn, (length, length))
     blurred = cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-6))
     return np.asarray(blurred, np.uint8)
+
+
+def _lettered(image: Image, rng: np.random.Generator) -> Image:
+    """Broadcast graphics: letters that people show through, and at times a bar behind them."""
+    height, width = image.shape[:2]
+    layer, opaque = image.copy(), rng.uniform(0.25, 0.7)
+    colour = tuple(float(v) for v in _cloth(rng)) if rng.random() < 0.5 else (235.0,) * 3
+    letters = "".join(chr(65 + int(v)) for v in rng.integers(0, 26, int(rng.integers(3, 12))))
+    scale = float(np.exp(rng.uniform(np.log(0.8), np.log(4))))
+    stroke = max(int(scale * rng.uniform(1, 4)), 1)
+    face = cv2.FONT_HERSHEY_SIMPLEX
+    (across, up), _ = cv2.getTextSize(letters, face, scale, stroke)
+    left = int(rng.integers(-across // 2, max(width - across // 2, 1)))
+    base = int(rng.integers(up // 2, height + up // 2))
+    if rng.random() < 0.4:
+        bar = tuple(float(v) for v in _cloth(rng))
+        cv2.rectangle(layer, (left - 9, base - up - 9), (left + across + 9, base + 9), bar, -1)
+    cv2.putText(layer, letters, (left, base), face, scale, colour, stroke, cv2.LINE_AA)
+    return np.asarray(cv2.addWeighted(layer, opaque, image, 1 - opaque, 0), np.uint8)
 
 
 def _grain(image: Image, rng: np.random.Generator) -> Image:
