@@ -128,6 +128,15 @@ _INTERNAL: dict[str, list[pa.Field]] = {
         _field("end_frame", _i64, 0),
         _field("glances", pa.list_(pa.uint8())),
     ],
+    # pitch_calibration: the size that the pitch seems to have, one row where the match's views tell
+    # it (stages/pitch_size.py); whatever it says, places are on a pitch of the configured size
+    "pitch_size": [
+        _nullable("length_m", _f64, 0),
+        _nullable("length_sigma_m", _f64, 0),
+        _nullable("width_m", _f64, 0),
+        _nullable("width_sigma_m", _f64, 0),
+        _field("looks", _i32, 1),
+    ],
     # player_tracking: what the detector saw of a track, a row an observed box
     "track_evidence": [
         _FRAME,

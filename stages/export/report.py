@@ -100,7 +100,9 @@ def _coverage(data: ReportData) -> str:
         "Places and speeds exist only where the pitch's lines told where the camera looked. "
         "Nothing is filled in for the rest."
     )
-    return f'<p class="soft">{intro}</p>{parts.strips(strips, data)}'
+    finding = data.size.finding(data.facts.pitch) if data.size else None
+    told = f"<p>{escape(finding)}</p>" if finding else ""
+    return f'<p class="soft">{intro}</p>{told}{parts.strips(strips, data)}'
 
 
 def _possession(data: ReportData) -> str:

@@ -9,6 +9,7 @@ from application.stage import MatchFacts, WholeMatch
 from stages.export.positions import People, Positions
 from stages.export.roster import TEAMS, Player
 from stages.export.rows import frames_table
+from stages.pitch_size import PitchSize
 
 Array = NDArray[np.float64]
 TIME_BINS = 150
@@ -61,6 +62,7 @@ class ReportData:
     events: list[dict]
     formations: list[dict]
     metrics: list[dict]
+    size: PitchSize | None = None
 
     def metric(self, subject: str, name: str) -> dict | None:
         """The metric of a subject, if it was measured."""
@@ -88,6 +90,7 @@ def gather(match: WholeMatch, facts: MatchFacts, positions: Positions | None) ->
         _rows(match, "match_events"),
         _rows(match, "formations"),
         _rows(match, "metrics"),
+        PitchSize.read(match),
     )
 
 

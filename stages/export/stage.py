@@ -22,12 +22,13 @@ class ExportStage(WholeMatchStage[ExportOptions]):
     """Writes every public table that the plan makes, and what is made of them."""
 
     name: ClassVar[str] = "export"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     optional_at_end: ClassVar[tuple[str, ...]] = (
         *PUBLIC_TABLES,
         "video_frames",
         "periods",
         "shots",
+        "pitch_size",
     )
     knows_at_end: ClassVar[tuple[str, ...]] = ("periods", "kits", "details")
     reads_pixels: ClassVar[bool] = True

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from application.stage import MatchFacts, WholeMatch
 from domain.tables import SCHEMA_VERSION
 from stages.export import told
+from stages.pitch_size import PitchSize
 from stages.shots import Gaps
 
 
@@ -29,7 +30,7 @@ def summary(match: WholeMatch, facts: MatchFacts, exported: Exported) -> str:
     sections: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "video": _video(match, facts),
-        "pitch": {"length_m": facts.pitch.length_m, "width_m": facts.pitch.width_m},
+        "pitch": _pitch(match, facts),
         "match": told.section(match, facts),
     }
     makers = {
@@ -45,6 +46,15 @@ def summary(match: WholeMatch, facts: MatchFacts, exported: Exported) -> str:
     sections["exports"] = asdict(exported)
     sections["notes"] = told.notes(match, facts)
     return json.dumps(sections, indent=2, ensure_ascii=False) + "\n"
+
+
+def _pitch(match: WholeMatch, facts: MatchFacts) -> dict[str, Any]:
+    """The size that places are measured on, and the one that the pitch seems to have."""
+    used = {"length_m": facts.pitch.length_m, "width_m": facts.pitch.width_m}
+    if not match.has("pitch_size"):
+        return used
+    estimate = PitchSize.read(match)
+    return {**used, "estimate": estimate.rounded() if estimate else None}
 
 
 def _video(match: WholeMatch, facts: MatchFacts) -> dict[str, Any]:

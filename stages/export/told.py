@@ -6,6 +6,7 @@ from typing import Any
 from application.stage import MatchFacts, WholeMatch
 from domain.match import TeamOptions
 from stages.export.roster import TEAMS, Roster
+from stages.pitch_size import PitchSize
 
 UNKNOWN_TEAM_NOTE = "Tracks of unknown team and referees are in no file under exports/."
 ARBITRARY = (
@@ -44,8 +45,11 @@ def section(match: WholeMatch, facts: MatchFacts) -> dict[str, Any]:
 
 
 def notes(match: WholeMatch, facts: MatchFacts) -> list[str]:
-    """How it is known who is home and which periods there are, in words."""
+    """How it is known who is home and which periods there are, in words, and what looks wrong."""
     found = [PERIODS[_source(match, facts)]]
+    size = PitchSize.read(match)
+    if size is not None and (finding := size.finding(facts.pitch)):
+        found.insert(0, finding)
     if match.has("identities"):
         teams = {"kits": BY_KIT, "home_attacks": BY_SIDE, "data": BY_DATA, "arbitrary": ARBITRARY}
         found += [teams[_teams_from(match, facts)], UNKNOWN_TEAM_NOTE]

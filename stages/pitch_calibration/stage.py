@@ -7,9 +7,10 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from application.stage import MatchFacts, Rows, StageResult, TimelineStage
+from application.stage import MatchFacts, Rows, StageResult, TimelineStage, WholeMatch
 from domain import tables
 from domain.configuration import PitchCalibrationOptions
+from stages.pitch_calibration import size
 from stages.pitch_calibration.answers import (
     fixed_tables,
     followed_tables,
@@ -24,6 +25,7 @@ from stages.pitch_calibration.shots import Arrival, ShotState, divided
 
 # rows become final in blocks of this many seconds, when so much more has been seen
 BLOCK_S, LOOKAHEAD_S = 0.2, 0.8
+BY_FRAME = ("frames", "calibration", "shot_changes")
 
 
 class CalibrationState(msgspec.Struct):
@@ -49,11 +51,12 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
     """
 
     name: ClassVar[str] = "pitch_calibration"
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
     requires: ClassVar[tuple[str, ...]] = ("video_frames", "pitch_observations")
     optional: ClassVar[tuple[str, ...]] = ("detections",)
     knows: ClassVar[tuple[str, ...]] = ("periods",)
-    produces: ClassVar[tuple[str, ...]] = ("frames", "calibration", "shot_changes")
+    concludes_with: ClassVar[tuple[str, ...]] = ("pitch_observations",)
+    produces: ClassVar[tuple[str, ...]] = (*BY_FRAME, "pitch_size")
     state_type: ClassVar[type[msgspec.Struct]] = CalibrationState
 
     def __init__(self, options: PitchCalibrationOptions, facts: MatchFacts) -> None:
@@ -84,6 +87,9 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
         if final and state.rows:
             parts.append(self._settled(state, len(state.rows)))
         return StageResult(_together(parts), state, _watermark(state, rows.end))
+
+    def conclude(self, match: WholeMatch, state: CalibrationState) -> StageResult:  # noqa: ARG002
+        return StageResult({"pitch_size": size.table(match, self.facts)})
 
     def _follow(self, arrival: Arrival, state: CalibrationState) -> None:
         row = arrival.row
@@ -125,5 +131,5 @@ def _watermark(state: CalibrationState, end: int) -> int:
 def _together(parts: Sequence[dict[str, pa.Table]]) -> dict[str, pa.Table]:
     return {
         name: pa.concat_tables([tables.empty(name), *(part[name] for part in parts)])
-        for name in PitchCalibrationStage.produces
+        for name in BY_FRAME
     }
