@@ -9,6 +9,7 @@ from domain.errors import InputError
 from evaluation.card import (
     clips_by_hand,
     collected,
+    no_pitch,
     real_frames,
     simulated,
     simulated_play,
@@ -36,6 +37,7 @@ FULL = (
         real_frames.NAME, "Real frames", ("players", "pitch"), real_frames.section,
     ),
     Planned(sweep.NAME, "Resolution and quality", ("players", "pitch"), sweep.section),
+    Planned(no_pitch.NAME, "Pictures without a football pitch", ("players",), no_pitch.section),
     Planned(strangers.NAME, "A stranger's footage", strangers.FOLDERS, strangers.section),
     Planned(
         collected.NAME, "Real tracking with collected events", (str(collected.FOLDER),),
@@ -58,7 +60,7 @@ QUICK = (
         real_frames.NAME, "Real frames", ("players", "pitch"),
         lambda data, answers: real_frames.section(data, answers, every=QUICK_EVERY),
     ),
-    FULL[3],
+    FULL[4],
     Planned(
         simulated.NAME, "Simulated matches", (),
         lambda _, answers: simulated.section(answers, simulated.QUICK_CASES),
