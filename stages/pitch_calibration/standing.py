@@ -43,6 +43,7 @@ SHARED_SIGMA = (30.0, 30.0, 15.0, 0.005, 0.08, 30.0, 40.0)
 ROLL_SIGMA = 0.02
 LASTING_PX = 0.7  # of a picture 640 wide: half of the variance of a network's misses
 OUTLIERS = (64.0, 16.0, 8.0, 4.0)
+FAR_OFF = 1e4
 ROUNDS, ENOUGH = 15, 0.05
 DAMPING, MOST_DAMPING = (1e-3, 1e-6), 1e4
 # a look agrees where most of its points do, as in a shot that is trusted
@@ -234,7 +235,7 @@ class StandingCamera:
     def _missed(self, stand: Stand, index: int) -> tuple[Look, Array, Array]:
         """A look, its misses (n, 2) in standard deviations, and derivatives (n, 2, 9) of pixels.
 
-        A point behind the camera misses by much, in no direction.
+        A point behind the camera, or nearly, misses by `FAR_OFF` in no direction.
         """
         look, camera = self.looks[index], np.empty(SIZE)
         camera[TURNED], camera[STANDING] = stand.turned[index], stand.common[:LENGTH]
@@ -243,8 +244,8 @@ class StandingCamera:
         with np.errstate(over="ignore", invalid="ignore"):
             pixels, jacobian = cameras.view(camera, self.centre, ground)
             miss = (look.pixels - lasting - pixels) / look.sigma[:, None]
-        behind = ~np.isfinite(miss).all(axis=1)
-        miss[behind], jacobian[behind] = 1e4, 0.0
+        behind = ~(np.abs(miss) < FAR_OFF).all(axis=1)
+        miss[behind], jacobian[behind] = FAR_OFF, 0.0
         return look, miss, jacobian
 
     def _share_that_fits(self, stand: Stand, index: int) -> float:
