@@ -222,14 +222,20 @@ def model_path(kind: type[GPUStage], configuration: ProcessingConfiguration) -> 
     if options.model_name is None:
         own = os.environ.get("YOLO_MODEL_PATH") if kind.name == "player_detection" else None
         return Path(own) if own else shipped / kind.shipped_model()
-    for path in (Path(options.model_name), shipped / options.model_name):
-        if path.is_file():
-            return path
+    if found := network_file(options.model_name):
+        return found
     names = ", ".join(sorted(path.name for path in shipped.glob("*.onnx")))
     raise InputError(
         f"{kind.name}.model_name: no file {options.model_name}; "
         f"give a .onnx, .xml, .pt, .torchscript or .engine file, or a shipped one: {names}"
     )
+
+
+def network_file(name: str) -> Path | None:
+    """The file of that name, or the shipped network, `detector` or `detector.onnx`."""
+    shipped = models_folder()
+    candidates = (Path(name), shipped / name, shipped / f"{name}.onnx")
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def models_folder() -> Path:

@@ -12,7 +12,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="detector or pitch (the shipped ones), or a .onnx or .pt file",
+        help="a .onnx or .pt file, or detector or pitch, which ship",
     )
     parser.add_argument("--format", choices=FORMS, required=True)
     parser.add_argument(
@@ -25,21 +25,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--size", metavar="WxH",
-        help="pictures that TorchScript and TensorRT take (default: what the model names)",
+        help="of pictures, where the format or a .pt file needs one, and of those that int8 is "
+        "measured on (default: what the model names, else 1280x736)",
     )  # fmt: skip
     parser.add_argument(
-        "--calibration-images", type=Path, metavar="DIR", help="for int8: 20 to 60 typical frames"
-    )
+        "--calibration-images", type=Path, metavar="DIR",
+        help="for int8 alone: 20 to 60 typical frames",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     from infrastructure.conversion import convert
-    from infrastructure.planning import models_folder
+    from infrastructure.planning import network_file
 
-    shipped = models_folder() / f"{options.model}.onnx"
     written = convert(
-        shipped if shipped.is_file() else Path(options.model),
+        network_file(options.model) or Path(options.model),
         options.format,
         options.out,
         options.precision,

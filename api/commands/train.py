@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start",
         metavar="FILE.onnx",
-        help="go on from this network; detector.onnx and pitch.onnx ship",
+        help="go on from this network: a file, or detector or pitch, which ship",
     )
     parser.add_argument(
         "--simulated", type=int, metavar="N", help="matches to render frames of (the recipe's: 260)"
@@ -74,11 +74,10 @@ def _check_numbers(options: argparse.Namespace) -> None:
 
 def _start(given: str | None) -> Path | None:
     """The network to go on from: a file, or the name of a shipped one."""
-    from infrastructure.planning import models_folder
+    from infrastructure.planning import network_file
 
     if given is None:
         return None
-    for path in (Path(given), models_folder() / given):
-        if path.is_file():
-            return path
+    if found := network_file(given):
+        return found
     raise InputError(f"--start {given}: no such file, nor a shipped network of that name")

@@ -20,8 +20,9 @@ def allowed_model(name: str, folder: Path | None) -> str:
     if folder and (own := _inside(folder, name)):
         return str(own)
     shipped = sorted(path.name for path in models_folder().glob("*.onnx"))
-    if name in shipped:
-        return name
+    for known in (name, f"{name}.onnx"):
+        if known in shipped:
+            return known
     raise InputError(
         f"{shown}: the service has no such model: put it into the folder ML_PIPELINE_MODEL_DIR, or "
         f"name a shipped one: {', '.join(shipped)}"

@@ -8,8 +8,14 @@ from typing import Any
 
 import onnx
 
-from domain.errors import ConfigurationError, ResourceError
-from infrastructure.conversion.source import metadata_of, read_source, settled, size_of
+from domain.errors import ConfigurationError, InputError, ResourceError
+from infrastructure.conversion.source import (
+    metadata_of,
+    read_source,
+    settled,
+    size_of,
+    takes_any_size,
+)
 from infrastructure.inference.network_file import onnx_names
 
 PRECISIONS_OF_FORM: dict[str, tuple[str, ...]] = {
@@ -20,6 +26,7 @@ PRECISIONS_OF_FORM: dict[str, tuple[str, ...]] = {
 }
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript"}
 SUFFIXES |= {"tensorrt": ".engine"}
+OF_ONE_SIZE = ("torchscript", "tensorrt")
 
 
 def convert(
@@ -33,18 +40,23 @@ def convert(
     """Write the network in `source` (`.onnx`, or Ultralytics' `.pt`) as `form` to `target`.
 
     Args:
-        size: height and width, multiples of 32; TorchScript and TensorRT take images of this size
-            and smaller ones. By default what the source names, else 736 by 1280.
+        size: height and width, multiples of 32: TorchScript and TensorRT take images of this size
+            and smaller ones, a `.pt` is exported for it, ranges for int8 are measured at it. By
+            default what the source names, else 736 by 1280.
         images: a folder of pictures, for int8: the range of each value is measured on them.
 
     Raises:
-        ConfigurationError: the form does not come in this precision, or the suffix is another's.
+        ConfigurationError: an argument does not go with the others.
         InputError: the source is not such a network, or there are no images.
         ResourceError: TensorRT is not there, or the target cannot be written.
     """
     _refuse(form, target, precision, images)
     model = read_source(source, size)
-    size = size or size_of(model)
+    if size and form not in OF_ONE_SIZE and precision != "int8" and takes_any_size(model):
+        raise ConfigurationError(
+            f"--size: the {form} file takes pictures of any size, as {source.name} does"
+        )
+    size = size_of(model, size)
     if precision == "int8":
         from infrastructure.conversion.quantising import quantised
 
@@ -62,8 +74,17 @@ def _refuse(form: str, target: Path, precision: str, images: Path | None) -> Non
         )
     if target.suffix.lower() != SUFFIXES[form]:
         raise ConfigurationError(f"--out {target}: {form} files end in {SUFFIXES[form]}")
+    for path in _files(form, target):
+        if path.is_dir():
+            raise ConfigurationError(f"--out {target}: {path} is a folder")
     if precision == "int8" and images is None:
         raise ConfigurationError("--precision int8 measures ranges: give --calibration-images DIR")
+    if precision != "int8" and images is not None:
+        raise ConfigurationError("--calibration-images is for --precision int8 alone")
+
+
+def _files(form: str, target: Path) -> list[Path]:
+    return [target, target.with_suffix(".bin")] if form == "openvino" else [target]
 
 
 def _beside(target: Path, write: Callable[[Path], None]) -> Path:
@@ -81,7 +102,7 @@ def _beside(target: Path, write: Callable[[Path], None]) -> Path:
 
 def _write(model: Any, form: str, precision: str, size: tuple[int, int], path: Path) -> None:
     if form == "onnx":
-        onnx.checker.check_model(model)
+        _check(model)
         onnx.save(model, str(path))
     elif form == "openvino":
         _write_openvino(model, path, halved=precision == "f16")
@@ -95,10 +116,19 @@ def _write(model: Any, form: str, precision: str, size: tuple[int, int], path: P
         write_engine(settled(model, size), _facts(model, size), precision, path)
 
 
+def _check(model: Any) -> None:
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        said = str(error).strip().partition("\n")[0]
+        raise InputError(f"not a valid ONNX network: {said}") from error
+
+
 def _facts(model: Any, size: tuple[int, int]) -> dict[str, Any]:
     """What TorchScript and engines say of themselves, with Ultralytics' keys for names and size."""
     names = {str(index): name for index, name in enumerate(onnx_names(model))}
-    return {**metadata_of(model), "names": names, "imgsz": list(size)}
+    said = {key: value for key, value in metadata_of(model).items() if key != "input_size"}
+    return {**said, "names": names, "imgsz": list(size)}
 
 
 def _write_openvino(model: Any, path: Path, *, halved: bool) -> None:
@@ -107,4 +137,7 @@ def _write_openvino(model: Any, path: Path, *, halved: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "network.onnx"
         onnx.save(model, str(plain))
-        write_openvino(plain, onnx_names(model), metadata_of(model), path, halved=halved)
+        try:
+            write_openvino(plain, onnx_names(model), metadata_of(model), path, halved=halved)
+        except InputError as error:  # it names a file that is gone
+            raise InputError("OpenVINO cannot read this network") from error

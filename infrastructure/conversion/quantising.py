@@ -7,6 +7,7 @@ OpenVINO both compute in integers.
 
 import logging
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,13 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from domain.errors import InputError
+from domain.errors import FootAnalyticsError, InputError
+from infrastructure.inference.network_file import computes_in_integers
 from stages.images import letterbox
 
 MOST_PICTURES = 64
+LEAST_OPSET = 13
+"""From here on a weight is rounded for each output channel."""
 FIRST_IN_FLOAT = 3
 """Convolutions at the picture that stay in float: with them the scores err half as much, at an
 eighth more time (docs/notes/inference.md)."""
@@ -32,32 +36,66 @@ def quantised(model: Any, images: Path, size: tuple[int, int]) -> Any:
 
     Args:
         images: a folder; its first 64 pictures by name are looked at.
+        size: height and width at which they are, which the network must take.
 
     Raises:
-        InputError: the folder holds no picture, or the network is quantised already.
+        InputError: the folder holds no picture, or the network cannot be quantised.
     """
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-
     pictures = _pictures(images)
-    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
-        raise InputError("the network is quantised already")
+    _refuse(model)
+    name_nodes(model)
+    kept = kept_in_float(model)
+    if not any(node.op_type == "Conv" and node.name not in kept for node in model.graph.node):
+        raise InputError(
+            "nothing to quantise: the first three convolutions and the last ones stay in float"
+        )
     with tempfile.TemporaryDirectory() as folder, _without_advice():
         plain, made = Path(folder) / "plain.onnx", Path(folder) / "made.onnx"
         onnx.save(model, str(plain))
+        _measure_and_round(plain, made, _Reader(model.graph.input[0].name, pictures, size), kept)
+        result = onnx.load(str(made))
+    if not computes_in_integers(result):
+        raise InputError("ONNX Runtime quantised nothing of this network")
+    onnx.helper.set_model_props(result, {e.key: e.value for e in model.metadata_props})
+    return result
+
+
+def _refuse(model: Any) -> None:
+    if computes_in_integers(model):
+        raise InputError("the network is quantised already")
+    version = next((entry.version for entry in model.opset_import if not entry.domain), 0)
+    if version < LEAST_OPSET:
+        raise InputError(f"int8 takes networks of opset {LEAST_OPSET} and later, not {version}")
+
+
+def _measure_and_round(plain: Path, made: Path, reader: "_Reader", kept: list[str]) -> None:
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    try:
         quantize_static(
             str(plain),
             str(made),
-            _Reader(model.graph.input[0].name, pictures, size),
+            reader,
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
-            nodes_to_exclude=kept_in_float(model),
+            nodes_to_exclude=kept,
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
-        result = onnx.load(str(made))
-    onnx.helper.set_model_props(result, {e.key: e.value for e in model.metadata_props})
-    return result
+    except FootAnalyticsError:
+        raise
+    except Exception as error:  # ONNX Runtime's have no common base but Exception
+        said = str(error).strip().partition("\n")[0]
+        raise InputError(f"ONNX Runtime cannot quantise this network: {said}") from error
+
+
+def name_nodes(model: Any) -> None:
+    """Give each node a name of its own: what stays in float is told by name."""
+    taken = Counter(node.name for node in model.graph.node)
+    for index, node in enumerate(model.graph.node):
+        if not node.name or taken[node.name] > 1:
+            node.name = f"{node.op_type}#{index}"
 
 
 def kept_in_float(model: Any) -> list[str]:

@@ -11,6 +11,7 @@ from onnx import TensorProto, numpy_helper
 
 from domain.errors import InputError
 from infrastructure.inference.export import exported
+from infrastructure.inference.metadata import size_in
 from infrastructure.inference.network_file import read_onnx
 
 DEFAULT_SIZE = (736, 1280)
@@ -20,7 +21,8 @@ DEFAULT_SIZE = (736, 1280)
 def read_source(path: Path, size: tuple[int, int] | None) -> Any:
     """The network in a `.onnx` file, or in an Ultralytics `.pt` file for images of `size`.
 
-    Its weights are float32; those that are stored as float16 are widened.
+    Its weights are float32; those that are stored as float16 are widened. Weights in files of
+    their own are read with it.
 
     Raises:
         InputError: no such file, or not such a network.
@@ -28,7 +30,9 @@ def read_source(path: Path, size: tuple[int, int] | None) -> Any:
     if not path.is_file():
         raise InputError(f"model file {path}: not found")
     if path.suffix.lower() == ".onnx":
-        return widened(read_onnx(path))
+        model = _with_weights(read_onnx(path), path)
+        _dimensions(model)
+        return widened(model)
     if path.suffix.lower() != ".pt":
         raise InputError(f"model file {path}: expected .onnx or .pt")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -36,20 +40,49 @@ def read_source(path: Path, size: tuple[int, int] | None) -> Any:
         return read_onnx(exported(path, digest, size or DEFAULT_SIZE, Path(folder)))
 
 
+def _with_weights(model: Any, path: Path) -> Any:
+    """`model` with the weights that lie beside its file, in files that it names."""
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except Exception as error:  # a missing, short or forbidden file: nothing common but Exception
+        said = str(error).strip().partition("\n")[0]
+        raise InputError(f"model file {path}: its weights lie elsewhere: {said}") from error
+    return model
+
+
 def widened(model: Any) -> Any:
-    """`model` with each weight that is stored as float16 and cast before use as float32."""
-    stored = {tensor.name: tensor for tensor in model.graph.initializer}
-    kept = []
+    """`model` with each weight that is stored as float16 and cast to float32 stored as float32."""
+    stored = {t.name: t for t in model.graph.initializer if t.data_type == TensorProto.FLOAT16}
+    outputs = {output.name for output in model.graph.output}
+    kept, wide = [], []
     for node in model.graph.node:
-        if node.op_type != "Cast" or node.input[0] not in stored:
+        if _widens(node) and node.input[0] in stored and node.output[0] not in outputs:
+            values = numpy_helper.to_array(stored[node.input[0]]).astype(np.float32)
+            wide.append(numpy_helper.from_array(values, node.output[0]))
+        else:
             kept.append(node)
-            continue
-        tensor = stored[node.input[0]]
-        values = numpy_helper.to_array(tensor).astype(np.float32)
-        tensor.CopyFrom(numpy_helper.from_array(values, node.output[0]))
     del model.graph.node[:]
     model.graph.node.extend(kept)
+    used = _read_in(model.graph) | outputs
+    others = [t for t in model.graph.initializer if t.name not in stored or t.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(others + wide)
     return model
+
+
+def _widens(node: Any) -> bool:
+    return node.op_type == "Cast" and any(
+        attribute.name == "to" and attribute.i == TensorProto.FLOAT for attribute in node.attribute
+    )
+
+
+def _read_in(graph: Any) -> set[str]:
+    """The names that the nodes of a graph read, within their branches and loops too."""
+    found = {name for node in graph.node for name in node.input}
+    for node in graph.node:
+        for attribute in node.attribute:
+            found |= _read_in(attribute.g) if attribute.HasField("g") else set()
+    return found
 
 
 def metadata_of(model: Any) -> dict[str, str]:
@@ -57,13 +90,27 @@ def metadata_of(model: Any) -> dict[str, str]:
     return {entry.key: entry.value for entry in model.metadata_props}
 
 
-def size_of(model: Any) -> tuple[int, int]:
-    """Height and width that the network is for: fixed in the file, or named in its metadata."""
-    height, width = (side.dim_value for side in _dimensions(model)[2:])
-    if height and width:
-        return height, width
-    named = metadata_of(model).get("input_size", "").split("x")
-    return (int(named[0]), int(named[1])) if len(named) == 2 else DEFAULT_SIZE
+def size_of(model: Any, asked: tuple[int, int] | None = None) -> tuple[int, int]:
+    """Height and width of the images to write the network for.
+
+    What the network fixes, else what is `asked`, else what its metadata names, else a default.
+
+    Raises:
+        InputError: the network is fixed to another size than is asked.
+    """
+    fixed = [side.dim_value for side in _dimensions(model)[2:]]
+    size = asked or size_in(metadata_of(model)) or DEFAULT_SIZE
+    height, width = (own or side for own, side in zip(fixed, size, strict=True))
+    if asked and asked != (height, width):
+        raise InputError(
+            f"--size {asked[1]}x{asked[0]}: the network takes pictures of {width}x{height} alone"
+        )
+    return height, width
+
+
+def takes_any_size(model: Any) -> bool:
+    """Whether the file leaves height and width open."""
+    return not any(side.dim_value for side in _dimensions(model)[2:])
 
 
 def settled(model: Any, size: tuple[int, int]) -> Any:
@@ -109,7 +156,15 @@ def _fold(model: Any, path: Path, size: tuple[int, int]) -> Any:
 
 
 def _dimensions(model: Any) -> Any:
-    shape = model.graph.input[0].type.tensor_type.shape.dim
-    if len(model.graph.input) != 1 or len(shape) != 4:
-        raise InputError("expected a network with one input (1, 3, height, width)")
-    return shape
+    tensor = model.graph.input[0].type.tensor_type
+    sides = [
+        side.dim_value or wanted for side, wanted in zip(tensor.shape.dim, (1, 3), strict=False)
+    ]
+    if (
+        len(model.graph.input) != 1
+        or tensor.elem_type != TensorProto.FLOAT
+        or len(tensor.shape.dim) != 4
+        or sides != [1, 3]
+    ):
+        raise InputError("expected a network with one float32 input (1, 3, height, width)")
+    return tensor.shape.dim

@@ -1,14 +1,18 @@
 """What a network's file says of itself, read without running it."""
 
-import ast
 import json
+import re
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 from domain.errors import InputError
+from infrastructure.inference.metadata import names_in, size_in
 
 _QUANTISED_OPERATIONS = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger"}
+_XML_SHAPE = re.compile(rb'type="Parameter".*?\bshape="([^"]*)"', re.DOTALL)
+"""The shape of an OpenVINO network's input, as `?,3,384,640`: a side left open is no number."""
 
 
 def read_onnx(path: Path) -> Any:
@@ -30,11 +34,26 @@ def read_onnx(path: Path) -> Any:
 
 
 def onnx_names(model: Any) -> tuple[str, ...]:
-    """The class names in the metadata: our exports' `roles`, or Ultralytics' `names`."""
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    if "roles" in metadata:
-        return tuple(metadata["roles"].split(","))
-    return _literal(metadata.get("names", ""))
+    """The class names in the metadata of an ONNX model; empty without them."""
+    return names_in({entry.key: entry.value for entry in model.metadata_props})
+
+
+def is_of_one_size(path: Path) -> bool:
+    """Whether the network in `path` takes images of one size alone.
+
+    A `.pt` takes any; a `.torchscript` was recorded, an `.engine` built, for one.
+
+    Raises:
+        InputError: the file is broken.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        sides = read_onnx(path).graph.input[0].type.tensor_type.shape.dim[2:4]
+        return any(side.dim_value > 0 for side in sides)
+    if suffix == ".xml":
+        found = _XML_SHAPE.search(path.read_bytes())
+        return found is None or any(side.strip().isdigit() for side in found[1].split(b",")[2:4])
+    return suffix != ".pt"
 
 
 def facts_of(path: Path) -> dict[str, Any]:
@@ -50,7 +69,8 @@ def facts_of(path: Path) -> dict[str, Any]:
             _script_text(path) if path.suffix.lower() == ".torchscript" else engine_parts(path)[0]
         )
         found = json.loads(text) if text else {}
-    except (zipfile.BadZipFile, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
+        # RuntimeError: encrypted, packed in an unknown way, or JSON nested too deep
         raise InputError(f"model file {path}: not such a network, or cut short") from error
     return found if isinstance(found, dict) else {}
 
@@ -71,27 +91,25 @@ def _script_text(path: Path) -> bytes:
 
 
 def names_and_size(path: Path) -> tuple[tuple[str, ...], tuple[int | None, int | None]]:
-    """Class names, and the height and width that are fixed, of a TorchScript or engine file."""
+    """Class names, and the height and width that are fixed, of a TorchScript or engine file.
+
+    Raises:
+        InputError: the file is broken, or says something odd under these keys.
+    """
     facts = facts_of(path)
-    names, size = facts.get("names", {}), facts.get("imgsz")
-    ordered = [names[key] for key in sorted(names, key=int)] if isinstance(names, dict) else names
-    fixed = (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
-    return tuple(str(name) for name in ordered), fixed or (None, None)
-
-
-def _literal(text: str) -> tuple[str, ...]:
-    """`{0: 'player', 1: 'ball'}` or `['player', 'ball']` as a tuple; empty where it is neither."""
     try:
-        names = ast.literal_eval(text) if text else ()
-    except (ValueError, SyntaxError):
-        return ()
-    if isinstance(names, dict):
-        names = [names[index] for index in sorted(names)]
-    return tuple(str(name) for name in names) if isinstance(names, list | tuple) else ()
+        return names_in(facts), size_in(facts) or (None, None)
+    except InputError as error:
+        raise InputError(f"model file {path}: {error}") from error
 
 
 def is_quantised(path: Path) -> bool:
     """Whether the network in `path` was quantised to 8-bit integers before."""
     if path.suffix.lower() == ".onnx":
-        return any(node.op_type in _QUANTISED_OPERATIONS for node in read_onnx(path).graph.node)
+        return computes_in_integers(read_onnx(path))
     return path.suffix.lower() == ".xml" and b'type="FakeQuantize"' in path.read_bytes()
+
+
+def computes_in_integers(model: Any) -> bool:
+    """Whether an ONNX model was quantised before."""
+    return any(node.op_type in _QUANTISED_OPERATIONS for node in model.graph.node)
