@@ -1,6 +1,5 @@
 """The training recipes: the split, the geometry of their pictures, and that they learn at all."""
 
-import contextlib
 import copy
 import os
 from collections.abc import Iterator
@@ -12,10 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from domain.errors import InputError
 from domain.pitch import Pitch
-from training import loop as training_loop
-from training.detector import DetectorOptions, training_losses
+from training.detector import training_losses
 from training.detector_data import (
     BALL,
     ROLES,
@@ -40,16 +37,8 @@ from training.loop import (
     HELD_OUT_MATCHES,
     VALIDATION_MATCH,
     Batch,
-    Budget,
     HeldOutMatchError,
-    Losses,
-    MovingAverage,
-    Plan,
-    Progress,
-    Run,
-    learning_rate,
     refuse_held_out,
-    train,
     training_images,
 )
 from training.pitch import point_targets
@@ -140,88 +129,6 @@ class TestSplit:
         for match in ("08fd33", "c01561", "cd987c", VALIDATION_MATCH, "42ba34"):
             (tmp_path / "images" / f"{match}_1_1.jpg").touch()
         assert [p.name for p in training_images(tmp_path)] == ["42ba34_1_1.jpg"]
-
-
-def a_run(progress: Progress) -> Run:
-    """A run of a model with six weights."""
-    model = torch.nn.Linear(3, 2)
-    return Run(model, MovingAverage(model), torch.optim.AdamW(model.parameters()), progress)
-
-
-class KilledError(Exception):
-    """Stands for a kill between two steps."""
-
-
-def train_line(folder: Path, steps: int, stop_after: int | None = None) -> torch.Tensor:
-    """Fit a line with the recipes' own loop; return the averaged weights of the last step."""
-    torch.manual_seed(0)
-    model, seen = torch.nn.Linear(1, 1), []
-    plan = Plan("line", "", folder, Budget(steps), 0, True, 1e-2, 0.0, 2, 1, 100, 1.0)
-
-    def draw(rng: np.random.Generator) -> Batch:
-        x = torch.from_numpy(rng.normal(size=(4, 1))).float()
-        return Batch(x, {"y": 2 * x})
-
-    def losses_of(batch: Batch) -> Losses:
-        seen.append(1)
-        if stop_after is not None and len(seen) > stop_after:
-            raise KilledError
-        loss = (model(batch.images) - batch.targets["y"]).square().mean()
-        return loss, {"error": float(loss.detach())}
-
-    with contextlib.suppress(KilledError):
-        train(model, plan, draw, losses_of, lambda _: "", lambda _: None)
-        state = torch.load(folder / "line.pt", weights_only=True)["average"]
-        return torch.cat([state["weight"].flatten(), state["bias"]])
-    return torch.zeros(2)
-
-
-class TestSchedule:
-    def test_rate_warms_up_then_falls_to_a_hundredth(self) -> None:
-        # warm-up: step 0 of 10 has 1/10 of the peak; at the end 1 % of the peak is left
-        assert learning_rate(1.0, 0.0, 0, 10) == pytest.approx(0.1)
-        assert learning_rate(1.0, 0.5, 99, 10) == pytest.approx(0.01 + 0.99 / 2)
-        assert learning_rate(1.0, 1.0, 99, 10) == pytest.approx(0.01)
-
-    def test_budget_ends_by_steps_or_minutes(self) -> None:
-        assert Budget(100).spent(50, 1e9) == 0.5
-        assert Budget(100, minutes=1).spent(50, 45.0) == 0.75
-        assert Budget(100, minutes=1).spent(50, 90.0) == 1.0
-
-    def test_resuming_restores_weights_and_progress(self, tmp_path: Path) -> None:
-        path = tmp_path / "run" / "state.pt"
-        first, second = a_run(Progress(7, 3.5)), a_run(Progress())
-        first.model(torch.ones(1, 3)).sum().backward()
-        first.optimizer.step()
-        first.average.update(first.model, 0)
-        first.save(path)
-        second.restore(path)
-        assert second.progress == Progress(7, 3.5)
-        assert torch.equal(second.model.weight, first.model.weight)
-        assert torch.equal(second.average.model.weight, first.average.model.weight)
-
-    def test_a_run_in_two_parts_ends_where_one_run_does(self, tmp_path: Path) -> None:
-        """Killed after three steps of six and resumed: the same weights, bit for bit."""
-        whole = train_line(tmp_path / "whole", steps=6)
-        train_line(tmp_path / "parts", steps=6, stop_after=3)
-        assert torch.equal(whole, train_line(tmp_path / "parts", steps=6))
-
-    def test_a_resumed_run_draws_what_an_unbroken_one_would(self) -> None:
-        source = CropSource([Pool(1.0, [labelled()])], 1, CropOptions(64, 64))
-        whole = training_loop.draws(source.draw, seed=3, first=0)
-        batches = [next(whole) for _ in range(3)]
-        resumed = next(training_loop.draws(source.draw, seed=3, first=2))
-        assert torch.equal(batches[2].images, resumed.images)
-
-    def test_what_fails_while_drawing_is_raised_to_the_trainer(self) -> None:
-        source = CropSource([Pool(1.0, [])], 1, CropOptions(64, 64))  # no frame to draw from
-        with pytest.raises(InputError, match="no labelled frame"):
-            next(training_loop.draws(source.draw, seed=0, first=0))
-
-    def test_the_fingerprint_is_of_the_recipe_and_not_of_paths(self) -> None:
-        one = DetectorOptions(Path("a"), Path("b"))
-        assert one.fingerprint() == DetectorOptions(Path("c"), Path("d"), threads=8).fingerprint()
-        assert one.fingerprint() != DetectorOptions(Path("a"), Path("b"), seed=1).fingerprint()
 
 
 class TestCrops:

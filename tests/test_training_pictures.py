@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from api.command_line import main
 from domain.errors import InputError
 from domain.lens import bent
-from training import detector_data
 from training.detector_data import ROLES, CropOptions, LabelledFrame, draw_crop
 from training.detector_network import fill, give_roles
 from training.disturbance import change_shirts, degrade
 from training.folded_weights import read_folded
-from training.loop import fingerprint, refuse_held_out
+from training.loop import refuse_held_out
 from training.pitch_data import FRAME_SIZE, POINTS, PitchFrame, fit_bent, load_frame
 from training.pitch_network import ExportedPitchNetwork, PitchNetwork
 from training.pitch_views import ViewOptions, draw_example
@@ -194,68 +192,3 @@ class TestStartingFromAnExport:
         network = give_roles(DetectionModel("yolov8n.yaml", nc=80, verbose=False))
         with pytest.raises(InputError, match=r"pitch\.onnx: another network"):
             fill(network, read_folded(path), path)
-
-    def test_the_recipe_knows_what_it_started_from(self, tmp_path: Path) -> None:
-        """Bytes count, not the name of the file."""
-        for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
-            (tmp_path / name).write_bytes(content)
-        prints = [fingerprint({"steps": 1}, tmp_path / name) for name in "abc"]
-        assert prints[0] == prints[1] != prints[2]
-        assert fingerprint({"steps": 1}, None) not in prints
-
-
-class TestFramesOfOnesOwn:
-    """A club trains on its own frames: what is wrong with them is said in a line."""
-
-    @pytest.fixture
-    def frame(self, tmp_path: Path) -> Path:
-        image = tmp_path / "players" / "images" / "club_1.jpg"
-        for folder in (image.parent, image.parent.parent / "labels"):
-            folder.mkdir(parents=True)
-        cv2.imwrite(str(image), np.full((90, 160, 3), 80, np.uint8))
-        return image
-
-    @pytest.mark.parametrize(
-        ("label", "told"),
-        [
-            (None, "no labels that can be read"),
-            ("0 0.5 0.5 0.1", "expected 5 numbers in each line, got 4"),
-            ("7 0.5 0.5 0.1 0.1", "expected classes 0 ball, 1 goalkeeper, 2 player, 3 referee"),
-            ("player 0.5 0.5 0.1 0.1", "no labels that can be read"),
-        ],
-    )
-    def test_labels_that_are_none(self, frame: Path, label: str | None, told: str) -> None:
-        if label is not None:
-            (frame.parent.parent / "labels" / "club_1.txt").write_text(label)
-        with pytest.raises(InputError, match=told):
-            detector_data.load_training_frames([frame])
-
-    def test_an_empty_label_is_a_frame_without_anybody(self, frame: Path) -> None:
-        (frame.parent.parent / "labels" / "club_1.txt").touch()
-        (loaded,) = detector_data.load_training_frames([frame])
-        assert loaded.boxes.shape == (0, 4)
-
-    def test_a_picture_that_is_none(self, frame: Path) -> None:
-        frame.write_bytes(b"no picture")
-        with pytest.raises(InputError, match="not a picture"):
-            detector_data.load_training_frames([frame])
-
-    @pytest.mark.parametrize(
-        ("given", "told"),
-        [
-            (["--steps", "0"], "--steps 0: expected 1 or more"),
-            (["--minutes", "-1"], "--minutes -1: expected 0.1 or more"),
-            (["--threads", "0"], "--threads 0: expected 1 or more"),
-            (["--simulated", "-3"], "--simulated -3: expected 0 or more"),
-            (["--minutes", "nan"], "--minutes nan: expected 0.1 or more"),
-            (["--seed", "-1"], "--seed -1: expected 0 or more"),
-            (["--start", "nowhere.onnx"], "--start nowhere.onnx: no such file"),
-        ],
-    )
-    def test_numbers_and_files_that_are_none(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: list[str], told: str
-    ) -> None:
-        where = ["--data", str(tmp_path), "--out", str(tmp_path / "out")]
-        assert main(["train", "detector", *where, *given]) == 2
-        assert told in capsys.readouterr().err
-        assert not (tmp_path / "out").exists()

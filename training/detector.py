@@ -13,7 +13,9 @@ import torch
 from torch import nn
 from ultralytics.utils.loss import v8DetectionLoss
 
+from domain.errors import InputError
 from training import own_labels
+from training.checkpoint import recipe_of
 from training.detector_data import (
     BALL,
     CropSource,
@@ -40,7 +42,6 @@ from training.loop import (
     Plan,
     Report,
     draws,
-    fingerprint,
     images_of,
     refuse_held_out,
     train,
@@ -77,14 +78,10 @@ class DetectorOptions:
     score_every: int = 600
     threads: int = 2
 
-    def fingerprint(self) -> str:
-        """SHA-256 of the options that change the weights; paths and counts of threads do not."""
-        return fingerprint(asdict(self), self.start)
-
     def plan(self) -> Plan:
         """How the loop proceeds."""
         return Plan(
-            "detector", self.fingerprint(), self.out,
+            "detector", recipe_of(asdict(self), self.start), self.out,
             Budget(self.steps, self.minutes), self.seed, self.resume,
             self.peak_rate, self.weight_decay, self.warmup, self.checkpoint_every,
             self.score_every, clip_norm=10.0,
@@ -95,13 +92,20 @@ def train_detector(options: DetectorOptions, report: Report = print) -> Path:
     """Train until the budget is spent, resuming where a killed run stopped; return the weights.
 
     `out` receives the checkpoint and, at the end, `detector.pt`: the averaged weights.
+
+    Raises:
+        InputError: frames, weights or checkpoint cannot be used; known before frames are rendered.
+        ResourceError: `out` cannot be written.
     """
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)
     torch.manual_seed(options.seed)
-    source, validation = _sources(options, report)
-    report("frames: " + ", ".join(str(len(pool.frames)) for pool in source.pools))
-    model = starting_model(options, source)
+    plan, labelled = options.plan(), _labelled(options)
+    validation = _validation(options)
+    model = read_network(options)
+    plan.prepare()
+    source = _source(options, labelled, report)
+    settle(model, source, options.seed)
     criterion = v8DetectionLoss(model)
 
     def losses_of(batch: Batch) -> Losses:
@@ -109,42 +113,85 @@ def train_detector(options: DetectorOptions, report: Report = print) -> Path:
 
     def figures_of(averaged: nn.Module) -> str:
         if not validation:
-            return f"no frame of {VALIDATION_MATCH} to watch"
+            return f"none, --data has no frame of {VALIDATION_MATCH}, the match kept aside for it"
         figures = score(averaged, validation)
         return "AP50 " + " ".join(f"{role} {value:.3f}" for role, value in figures.items())
 
-    return train(model, options.plan(), source.draw, losses_of, figures_of, report)
+    return train(model, plan, source.draw, losses_of, figures_of, report)
 
 
-def _sources(options: DetectorOptions, report: Report) -> tuple[CropSource, list[LabelledFrame]]:
-    """Training crops, and the whole frames of the validation match."""
+@dataclass(frozen=True)
+class _Labelled:
+    """The frames of `data`: of people and ball, of the ball alone, and with labels of our own."""
+
+    players: list[LabelledFrame]
+    balls: list[LabelledFrame]
+    own: list[LabelledFrame]
+
+
+def _labelled(options: DetectorOptions) -> _Labelled:
+    """Every labelled frame there is.
+
+    Raises:
+        InputError: there is none in `players/`, or one cannot be read.
+    """
     players, balls = options.data / "players", options.data / "ball_dfl_640"
+    images = training_images(players)
+    if not images:
+        raise InputError(
+            f"{players}: no frame to train on; expected pictures in images/ there, "
+            "and for each a text file in labels/"
+        )
+    return _Labelled(
+        load_training_frames(images),
+        load_training_frames(training_images(balls), known=("ball",)),
+        own_labels.load_training_frames(options.data),
+    )
+
+
+def _validation(options: DetectorOptions) -> list[LabelledFrame]:
+    """The whole frames of the validation match."""
+    images = images_of(options.data / "players", lambda match: match == VALIDATION_MATCH)
+    return [load_frame(image) for image in images]
+
+
+def _source(options: DetectorOptions, labelled: _Labelled, report: Report) -> CropSource:
+    """Training crops of the labelled frames and of simulated ones, which are rendered first."""
     rendered = options.out / "simulated"
     render(rendered, options.simulated_matches, options.threads, report)
+    simulated = refuse_held_out(images_in(rendered / "players", options.simulated_matches))
     shares = options.simulated_share, options.ball_share, options.own_labels_share
-    pools = (
-        Pool(1 - sum(shares), load_training_frames(training_images(players))),
-        Pool(
-            options.simulated_share,
-            refuse_held_out(images_in(rendered / "players", options.simulated_matches)),
-        ),
-        Pool(options.ball_share, load_training_frames(training_images(balls), known=("ball",))),
-        Pool(options.own_labels_share, own_labels.load_training_frames(options.data)),
+    report(
+        f"frames: {len(labelled.players)} of players/, {len(simulated)} simulated, "
+        f"{len(labelled.balls)} of the ball alone, {len(labelled.own)} with labels of our own"
     )
-    validation = images_of(players, lambda match: match == VALIDATION_MATCH)
-    return CropSource(pools, options.batch), [load_frame(image) for image in validation]
+    pools = (
+        Pool(1 - sum(shares), labelled.players),
+        Pool(options.simulated_share, simulated),
+        Pool(options.ball_share, labelled.balls),
+        Pool(options.own_labels_share, labelled.own),
+    )
+    return CropSource(pools, options.batch)
 
 
-def starting_model(options: DetectorOptions, source: CropSource) -> nn.Module:
-    """COCO weights with the roles' rows, or those of `start`; norms settled on the run's crops."""
+def read_network(options: DetectorOptions) -> nn.Module:
+    """COCO weights with the roles' rows, or those of `start`.
+
+    Raises:
+        InputError: they are not there, or of another network.
+    """
     if options.start is None:
-        model = give_roles(load_coco(coco_weights(options.data)))
-    else:
-        model = give_roles(untrained())
-        fill(model, read_folded(options.start), options.start)
-    crops = next(draws(source.draw, options.seed + 1, first=0))
+        return give_roles(load_coco(coco_weights(options.data)))
+    model = give_roles(untrained())
+    fill(model, read_folded(options.start), options.start)
+    return model
+
+
+def settle(model: nn.Module, source: CropSource, seed: int) -> None:
+    """Settle the norms on crops of the run's seed; the fast layout of memory from then on."""
+    crops = next(draws(source.draw, seed + 1, first=0))
     settle_norms(model, crops.images)
-    return model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)
 
 
 def training_losses(

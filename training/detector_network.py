@@ -7,6 +7,7 @@ YOLOv8 is by Jocher, Chaurasia and Qiu (Ultralytics, 2023, AGPL-3.0); the class 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -31,13 +32,16 @@ def load_coco(weights: Path) -> DetectionModel:
     """YOLOv8n with 80 classes that computes what the folded weights in the `.npz` file do.
 
     Raises:
-        InputError: there is no such file.
+        InputError: there is no such file, or it is another.
     """
     if not weights.is_file():
         raise InputError(f"{weights}: not there; give it, or --start an exported network")
     model = untrained()
-    with np.load(weights) as folded:
-        fill(model, folded, weights)
+    try:
+        with np.load(weights) as folded:
+            fill(model, folded, weights)
+    except (OSError, ValueError, TypeError, BadZipFile) as error:
+        raise InputError(f"{weights}: no weights that can be read: {error}") from error
     return model
 
 
@@ -58,14 +62,15 @@ def fill(model: nn.Module, folded: Mapping[str, npt.NDArray[np.float32]], source
         if target not in state or state[target].shape != values.shape:
             expected = tuple(state[target].shape) if target in state else "none such"
             raise InputError(
-                f"{source}: another network: {name} is {values.shape}, expected {expected}"
+                f"{source}: another network than the one to train: "
+                f"{name} is {values.shape}, expected {expected}"
             )
         state[target].copy_(torch.from_numpy(np.ascontiguousarray(values)))
         filled.add(target)
     learnt = {name for name, value in model.named_parameters() if value.requires_grad}
     missing = sorted(n for n in learnt - filled if not n.endswith(".bn.weight"))
     if missing:
-        raise InputError(f"{source}: another network: it has no {missing[0]}")
+        raise InputError(f"{source}: another network than the one to train: it has no {missing[0]}")
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             neutralise(module)

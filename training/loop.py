@@ -1,18 +1,15 @@
-"""What both training recipes share: the split by match, the schedule, the moving average.
+"""What both training recipes share: the split by match, the schedule, the straight loop.
 
 Frames of one match look alike, so the split is by match and never by frame. The matches in
 `HELD_OUT_MATCHES` take part in no training and no choice of any setting: published figures are
 theirs. `training_matches` and `refuse_held_out` enforce that.
 """
 
-import copy
-import hashlib
-import json
 import math
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import count
@@ -25,11 +22,23 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from domain.errors import InputError
+from domain.errors import InputError, ResourceError
 from simulation.options import CAMERAS, VALIDATION_SEEDS_FROM, seed_use
+from training.checkpoint import (
+    MovingAverage,
+    Progress,
+    Recipe,
+    Run,
+    fingerprint,
+    read_checkpoint,
+    write_whole,
+)
 
 HELD_OUT_MATCHES = frozenset({"08fd33", "c01561", "cd987c"})
 VALIDATION_MATCH = "a9f16c"
+PICTURES = (".jpg", ".jpeg", ".png")
+BORDER_SLACK = 0.05
+"""How far, in fractions of the picture, a box drawn by hand may reach over its border."""
 
 SIMULATED = re.compile(rf"(?P<seed>\d+)_({'|'.join(CAMERAS)})_\d{{5}}")
 
@@ -53,19 +62,23 @@ def read_picture(image: Path) -> npt.NDArray[np.uint8]:
 
 
 def read_rows(path: Path, columns: int) -> npt.NDArray[np.float64]:
-    """The numbers (n, columns) of a label file; an empty file has no row.
+    """The numbers (n, columns) of a label file, a class and a box first; an empty one has no row.
 
     Raises:
-        InputError: no such file, or its lines are not of so many numbers.
+        InputError: no such file, its lines are not of so many numbers, or no box in fractions.
     """
     try:
-        text = path.read_text(encoding="utf-8").strip()
-        rows = np.loadtxt(text.splitlines(), ndmin=2) if text else np.zeros((0, columns))
+        lines = path.read_text(encoding="utf-8").splitlines()
+        rows = {n: [float(word) for word in line.split()] for n, line in enumerate(lines, 1)}
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: no labels that can be read: {error}") from error
-    if rows.shape[1] != columns:
-        raise InputError(f"{path}: expected {columns} numbers in each line, got {rows.shape[1]}")
-    return rows
+    rows = {number: row for number, row in rows.items() if row}
+    for number, row in rows.items():
+        if len(row) != columns:
+            raise InputError(f"{path}: line {number}: expected {columns} numbers, got {len(row)}")
+        if not all(-BORDER_SLACK <= value <= 1 + BORDER_SLACK for value in row[1:5]):
+            raise InputError(f"{path}: line {number}: expected a box in fractions of the picture")
+    return np.array(list(rows.values())).reshape(-1, columns)
 
 
 def match_of(image: Path) -> str:
@@ -91,25 +104,31 @@ def refuse_held_out(images: Iterable[Path]) -> list[Path]:
 
 
 def images_of(folder: Path, keep: Callable[[str], bool]) -> list[Path]:
-    """Sorted JPEG paths in `folder`/images whose match satisfies `keep`."""
-    return sorted(p for p in (folder / "images").glob("*.jpg") if keep(match_of(p)))
+    """Sorted paths of the pictures in `folder`/images whose match satisfies `keep`."""
+    images = (p for p in (folder / "images").glob("*") if p.suffix.lower() in PICTURES)
+    return sorted(image for image in images if keep(match_of(image)))
 
 
 def training_images(folder: Path, validation: str = VALIDATION_MATCH) -> list[Path]:
-    """The frames of `folder` that may be trained on: neither held out nor for validation."""
+    """The frames of `folder` that may be trained on: neither held out nor for validation.
+
+    Raises:
+        HeldOutMatchError: as `refuse_held_out`.
+        InputError: there are labels without a picture.
+    """
+    _refuse_lone_labels(folder)
     keep = images_of(folder, lambda match: match not in HELD_OUT_MATCHES | {validation})
     return refuse_held_out(keep)
 
 
-_NOT_THE_WEIGHTS = {"data", "out", "start", "resume", "threads", "checkpoint_every", "score_every"}
-
-
-def fingerprint(options: Mapping[str, object], start: Path | None) -> str:
-    """SHA-256 of what changes the weights: the options and the bytes of `start`, never a path."""
-    kept = {key: value for key, value in options.items() if key not in _NOT_THE_WEIGHTS}
-    if start is not None:
-        kept["start"] = hashlib.sha256(start.read_bytes()).hexdigest()
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+def _refuse_lone_labels(folder: Path) -> None:
+    pictured = {image.stem for image in images_of(folder, lambda _: True)}
+    labels = (folder / "labels").glob("*.txt")
+    for label in sorted(path for path in labels if path.name != "classes.txt"):  # of label editors
+        if label.stem not in pictured:
+            raise InputError(
+                f"{label}: no picture of that name in {folder / 'images'}, {', '.join(PICTURES)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -131,78 +150,20 @@ def learning_rate(peak: float, spent: float, step: int, warmup: int, floor: floa
     return peak * cosine * min(1.0, (step + 1) / warmup)
 
 
-class MovingAverage:
-    """Exponential moving average of a model's weights and buffers; its decay rises from zero."""
-
-    def __init__(self, model: nn.Module, decay: float = 0.998, ramp: float = 200.0) -> None:
-        self.model = copy.deepcopy(model).eval()
-        self.decay = decay
-        self.ramp = ramp
-        for parameter in self.model.parameters():
-            parameter.requires_grad_(False)
-
-    def update(self, model: nn.Module, step: int) -> None:
-        """Move every floating-point weight and buffer towards those of `model`."""
-        decay = self.decay * (1 - math.exp(-(step + 1) / self.ramp))
-        source = model.state_dict()
-        for name, value in self.model.state_dict().items():
-            if value.dtype.is_floating_point:
-                value.mul_(decay).add_(source[name], alpha=1 - decay)
-            else:
-                value.copy_(source[name])
-
-
-@dataclass
-class Progress:
-    """How far a training run has come; stored in its checkpoint."""
-
-    step: int = 0
-    seconds: float = 0.0
-
-
-@dataclass
-class Run:
-    """What a training run changes: all of it is in its checkpoint."""
-
-    model: nn.Module
-    average: MovingAverage
-    optimizer: torch.optim.Optimizer
-    progress: Progress
-    recipe: str = ""
-
-    def save(self, path: Path) -> None:
-        """Write a checkpoint beside `path`, then rename: a kill never leaves half a file."""
-        state = {
-            "model": self.model.state_dict(),
-            "average": self.average.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.progress.step,
-            "seconds": self.progress.seconds,
-            "recipe": self.recipe,
-        }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(path)
-
-    def restore(self, path: Path) -> None:
-        """Restore all that `save` wrote; only tensors and plain values are read."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.average.model.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.progress = Progress(step=int(state["step"]), seconds=float(state["seconds"]))
-
-
 @dataclass(frozen=True)
 class Plan:
     """How a run proceeds; `folder`/`name`_checkpoint.pt holds its state.
 
-    `recipe` is the fingerprint of the options, kept with the weights.
+    A checkpoint is resumed under the `recipe` that it was made with and no other. Steps and minutes
+    belong to it: the rate falls with the share of the budget that is spent, so a run that is made
+    longer halfway would be neither the short nor the long one. Who wants more trains on from the
+    result, in another folder. Minutes count across kills; on a faster machine they hold more steps.
+    Paths and threads may change, and so may the frames themselves: a label put right is no reason
+    to begin anew.
     """
 
     name: str
-    recipe: str
+    recipe: Recipe
     folder: Path
     budget: Budget
     seed: int
@@ -218,6 +179,27 @@ class Plan:
     def checkpoint(self) -> Path:
         """Where the run keeps its state."""
         return self.folder / f"{self.name}_checkpoint.pt"
+
+    @property
+    def resumes(self) -> bool:
+        """Whether there is something to go on from."""
+        return self.resume and self.checkpoint.exists()
+
+    def prepare(self) -> None:
+        """Make the folder; what cannot be kept or resumed is known before anything is rendered.
+
+        Raises:
+            InputError: `folder` is none, or holds a run with another recipe.
+            ResourceError: it cannot be made.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(f"--out {self.folder}: not a folder")
+        if self.resumes:
+            read_checkpoint(self.checkpoint, self.recipe)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResourceError(f"--out {self.folder}: cannot be made: {error.strerror}") from error
 
 
 Losses = tuple[torch.Tensor, dict[str, float]]
@@ -236,10 +218,14 @@ def train(
 
     A run that was killed goes on from its last checkpoint. `figures_of` scores the averaged
     model on the validation match; nothing is chosen by it while the run lasts.
+
+    Raises:
+        InputError: the checkpoint is of a run with another recipe.
+        ResourceError: the checkpoint or the weights cannot be written.
     """
     optimizer = torch.optim.AdamW(parameter_groups(model, plan.weight_decay))
     run = Run(model, MovingAverage(model), optimizer, Progress(), plan.recipe)
-    if plan.resume and plan.checkpoint.exists():
+    if plan.resumes:
         run.restore(plan.checkpoint)
         report(f"resumed at step {run.progress.step}")
     model.train()
@@ -257,7 +243,8 @@ def train(
     run.save(plan.checkpoint)
     report(f"step {run.progress.step} validation: {figures_of(run.average.model)}")
     weights = plan.folder / f"{plan.name}.pt"
-    torch.save({"average": run.average.model.state_dict(), "recipe": plan.recipe}, weights)
+    averaged = run.average.model.state_dict()
+    write_whole({"average": averaged, "recipe": fingerprint(plan.recipe)}, weights)
     return weights
 
 

@@ -14,6 +14,7 @@ import torch.nn.functional as functional
 from torch import nn
 
 from domain.errors import InputError
+from training.checkpoint import recipe_of
 from training.detector_network import coco_weights, fill, load_coco, settle_norms, untrained
 from training.folded_weights import read_folded
 from training.loop import (
@@ -24,7 +25,6 @@ from training.loop import (
     Plan,
     Report,
     draws,
-    fingerprint,
     images_of,
     refuse_held_out,
     train,
@@ -69,14 +69,10 @@ class PitchOptions:
     score_every: int = 500
     threads: int = 2
 
-    def fingerprint(self) -> str:
-        """SHA-256 of the options that change the weights."""
-        return fingerprint(asdict(self), self.start)
-
     def plan(self) -> Plan:
         """How the loop proceeds."""
         return Plan(
-            "pitch", self.fingerprint(), self.out,
+            "pitch", recipe_of(asdict(self), self.start), self.out,
             Budget(self.steps, self.minutes), self.seed, self.resume,
             self.peak_rate, self.weight_decay, self.warmup, self.checkpoint_every,
             self.score_every, clip_norm=5.0,
@@ -87,59 +83,80 @@ def train_pitch(options: PitchOptions, report: Report = print) -> Path:
     """Train until the budget is spent, resuming where a killed run stopped; return the weights.
 
     `out` receives the checkpoint and, at the end, `pitch.pt`: the averaged weights.
+
+    Raises:
+        InputError: frames, weights or checkpoint cannot be used; known before frames are rendered.
+        ResourceError: `out` cannot be written.
     """
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)
     torch.manual_seed(options.seed)
-    source, validation = _sources(options, report)
-    fitted = sum(frame.to_pixel is not None for frame in source.frames)
-    report(
-        f"{len(source.frames)} frames, {fitted} with a homography, "
-        f"and {len(source.simulated)} simulated ones"
-    )
-    network = starting_network(options, source)
+    plan, frames = options.plan(), _labelled(options)
+    validation = _validation(options)
+    network, to_settle = read_network(options)
+    plan.prepare()
+    source = _source(options, frames, report)
+    settle_norms(to_settle, next(draws(source.draw, options.seed + 1, first=0)).images)
+    network.to(memory_format=torch.channels_last)
 
     def losses_of(batch: Batch) -> Losses:
         return training_losses(network, batch, options.line_weight, options.spread_cells)
 
     def figures_of(averaged: nn.Module) -> str:
         if not validation:
-            return f"no frame of {VALIDATION_MATCH} to watch"
+            return f"none, --data has no frame of {VALIDATION_MATCH}, the match kept aside for it"
         return str(score(averaged, validation))
 
-    return train(network, options.plan(), source.draw, losses_of, figures_of, report)
+    return train(network, plan, source.draw, losses_of, figures_of, report)
 
 
-def _sources(options: PitchOptions, report: Report) -> tuple[PitchSource, list[PitchFrame]]:
-    """Training pictures, and the whole frames of the validation match."""
+def _labelled(options: PitchOptions) -> list[PitchFrame]:
+    """Every labelled frame there is.
+
+    Raises:
+        InputError: there is none, or one cannot be read.
+    """
+    folders = [options.data / "pitch", options.data / "pitch_wc2022"]
+    images = [image for folder in folders for image in training_images(folder)]
+    if not images:
+        raise InputError(
+            f"{folders[0]}: no frame to train on; expected pictures in images/ there, "
+            "and for each a text file in labels/"
+        )
+    return load_training_frames(images)
+
+
+def _validation(options: PitchOptions) -> list[PitchFrame]:
+    """The whole frames of the validation match."""
+    images = images_of(options.data / "pitch", lambda match: match == VALIDATION_MATCH)
+    return [load_frame(image) for image in images]
+
+
+def _source(options: PitchOptions, frames: list[PitchFrame], report: Report) -> PitchSource:
+    """Training pictures of the labelled frames and of simulated ones, which are rendered first."""
     rendered = options.out / "simulated"
     render(rendered, options.simulated_matches, options.threads, report)
     simulated = refuse_held_out(images_in(rendered / "pitch", options.simulated_matches))
-    folders = [options.data / "pitch", options.data / "pitch_wc2022"]
-    images = [image for folder in folders for image in training_images(folder)]
-    validation = images_of(folders[0], lambda match: match == VALIDATION_MATCH)
-    if not images:
-        raise InputError("train: no labelled frame: pitch/images and pitch/labels in --data")
-    source = PitchSource(
-        load_training_frames(images), options.batch, drawn_share=options.drawn_share,
+    fitted = sum(frame.to_pixel is not None for frame in frames)
+    report(f"{len(frames)} frames, {fitted} with a homography, and {len(simulated)} simulated ones")
+    return PitchSource(
+        frames, options.batch, drawn_share=options.drawn_share,
         simulated=simulated, simulated_share=options.simulated_share,
     )  # fmt: skip
-    return source, [load_frame(image) for image in validation]
 
 
-def starting_network(options: PitchOptions, source: PitchSource) -> PitchNetwork:
-    """The trunk from COCO, or all of `start`, its norms settled on pictures of the run's seed."""
-    pictures = next(draws(source.draw, options.seed + 1, first=0)).images
+def read_network(options: PitchOptions) -> tuple[PitchNetwork, nn.Module]:
+    """The trunk from COCO, or all of `start`; and the part whose norms were folded.
+
+    Raises:
+        InputError: the weights are not there, or of another network.
+    """
     if options.start is None:
         coco = load_coco(coco_weights(options.data))
-        settle_norms(coco, pictures)
-        network = PitchNetwork(list(coco.model))
-    else:
-        network = PitchNetwork(list(untrained().model))
-        fill(network, read_folded(options.start), options.start)
-        settle_norms(network, pictures)
-    network.to(memory_format=torch.channels_last)
-    return network
+        return PitchNetwork(list(coco.model)), coco
+    network = PitchNetwork(list(untrained().model))
+    fill(network, read_folded(options.start), options.start)
+    return network, network
 
 
 def point_targets(points: torch.Tensor, spread: float) -> torch.Tensor:

@@ -5,10 +5,16 @@ places come from here, with exact labels.
 """
 
 import multiprocessing
+import os
+import signal
+import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
+from domain.errors import ResourceError
 from simulation import SimulationOptions, simulate, write_stills
 from training.loop import Report, match_of
 
@@ -58,18 +64,42 @@ def render(folder: Path, matches: int, processes: int, report: Report = print) -
     """Fill `folder` with `players/` and `pitch/` of so many matches; what is there is kept.
 
     Raises:
-        ResourceError: the folder cannot be written.
+        ResourceError: the folder cannot be written, or a process that renders died.
     """
     jobs = [job for job in (_Job(index, folder) for index in range(matches)) if not job.done()]
     if not jobs:
         return folder
     report(f"rendering frames of {len(jobs)} simulated matches into {folder}")
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    try:
+        _render(jobs, min(processes, os.cpu_count() or 1), report)
+    except BrokenProcessPool as error:
+        raise ResourceError(
+            "a process that renders frames died, out of memory or killed: give fewer --threads; "
+            "what is rendered is kept"
+        ) from error
+    return folder
+
+
+def _render(jobs: list[_Job], processes: int, report: Report) -> None:
+    context, started = multiprocessing.get_context("spawn"), time.monotonic()
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
         for number, _ in enumerate(pool.map(_Job.run, jobs), start=1):
             if number % 20 == 0:
-                report(f"rendered {number} of {len(jobs)} matches")
-    return folder
+                left = (time.monotonic() - started) / number * (len(jobs) - number) / 60
+                report(f"rendered {number} of {len(jobs)} matches, about {left:.0f} min left")
+
+
+def _end_with_parent() -> None:
+    """Leave Ctrl-C to the parent, and outlive it in no case: a killed one cannot end its pool."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def images_in(folder: Path, matches: int) -> list[Path]:

@@ -1,26 +1,43 @@
 """`footanalytics train`: the recipes that made the shipped weights."""
 
 import argparse
-import os
 from pathlib import Path
 
+from api.commands.real_data import DEFAULT, real_data
 from domain.errors import InputError
 
-MOST_SIMULATED = 100_000
+LEGAL = {
+    "steps": (1, 10_000_000),
+    "minutes": (0.1, 525_600),
+    "simulated": (0, 100_000),
+    "threads": (1, 1024),
+    "seed": (0, 2**32 - 1),
+}
+"""Least and most of each number."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", choices=("detector", "pitch"))
-    parser.add_argument("--data", type=Path, metavar="DIR", help="default: FOOTANALYTICS_REAL_DATA")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="for checkpoints and the ONNX file"
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="DIR/players/images and DIR/players/labels, or DIR/pitch/... for pitch, as "
+        f"`simulate --stills` writes them and docs/training.md describes ({DEFAULT})",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="for checkpoints and the ONNX file; a killed run goes on from there",
     )
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument(
         "--steps", type=int, help="optimiser steps (the recipe's: 3600; pitch 5000)"
     )
-    budget.add_argument("--minutes", type=float, help="stop the schedule after so long")
-    parser.add_argument("--seed", type=int, default=0)
+    budget.add_argument("--minutes", type=float, help="train so long, at most the recipe's steps")
+    parser.add_argument("--seed", type=int, default=0, help="another seed draws other crops")
     parser.add_argument(
         "--start",
         metavar="FILE.onnx",
@@ -30,17 +47,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--simulated", type=int, metavar="N", help="matches to render frames of (the recipe's: 260)"
     )
     parser.add_argument("--threads", type=int, help="default 2")
-    parser.add_argument("--afresh", action="store_true", help="do not resume what lies in DIR")
+    parser.add_argument("--afresh", action="store_true", help="begin anew over what lies in --out")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     from training.recipes import train
 
-    data = options.data or Path(os.environ.get("FOOTANALYTICS_REAL_DATA", ""))
-    if not data.is_dir() or data == Path():
-        raise InputError("train: no training data: give --data DIR or FOOTANALYTICS_REAL_DATA")
     _check_numbers(options)
+    data = real_data(options.data)
+    if not data.is_dir():
+        raise InputError(f"no training data, {data} is no folder: give --data DIR")
     exported = train(
         options.model,
         data,
@@ -58,18 +75,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_numbers(options: argparse.Namespace) -> None:
-    for name, least in (
-        ("steps", 1),
-        ("minutes", 0.1),
-        ("simulated", 0),
-        ("threads", 1),
-        ("seed", 0),
-    ):
+    for name, (least, most) in LEGAL.items():
         value = getattr(options, name)
-        if value is not None and not value >= least:
-            raise InputError(f"--{name} {value:g}: expected {least:g} or more")
-    if options.simulated is not None and options.simulated > MOST_SIMULATED:
-        raise InputError(f"--simulated {options.simulated}: expected {MOST_SIMULATED} or fewer")
+        if value is not None and not least <= value <= most:
+            raise InputError(f"--{name} {value}: expected {least} to {most:,}")
 
 
 def _start(given: str | None) -> Path | None:

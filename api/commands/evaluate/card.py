@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from api.commands.real_data import DEFAULT, real_data
 from domain.errors import InputError
 
 if TYPE_CHECKING:
     from evaluation.card.measures import Card
 
 OUT = Path("docs/accuracy")
-_BESIDE = Path("../shared/data")
 _NETWORKS = ("player_detection", "pitch_observation")
 
 
@@ -29,7 +29,7 @@ def configure(kinds: Any) -> None:
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the numbers to check")
     parser.add_argument(
         "--data", type=Path, metavar="DIR",
-        help="real material (default: FOOTANALYTICS_REAL_DATA, or ../shared/data)",
+        help=f"real material ({DEFAULT})",
     )  # fmt: skip
     parser.add_argument("--cache", type=Path, metavar="DIR", help="rendered and analysed matches")
     parser.add_argument(
@@ -108,14 +108,7 @@ def _taken(options: argparse.Namespace, scratch: Path, settings: Sequence[str]) 
     names = [name for name in options.only.split(",") if name]
     plan = QUICK if options.quick else FULL
     asked = product(settings, scratch)
-    return take(plan, _data(options), asked, machine(), _say, names)
-
-
-def _data(options: argparse.Namespace) -> Path:
-    named: Path | None = options.data
-    if named is not None and not named.is_dir():
-        raise InputError(f"--data {named}: there is no such folder")
-    return named or Path(os.environ.get("FOOTANALYTICS_REAL_DATA", _BESIDE))
+    return take(plan, real_data(options.data), asked, machine(), _say, names)
 
 
 def _default_cache() -> Path:
