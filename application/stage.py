@@ -184,7 +184,11 @@ class Model(Protocol):
 
 
 class Network(Model, Protocol):
-    """A network that can be had for images of other sizes too."""
+    """A network that can be had for images of other sizes too, unless its file fixes one."""
+
+    @property
+    def is_of_one_size(self) -> bool:
+        """Whether the file takes images of one size alone; told without loading it."""
 
     def at(self, size: tuple[int, int]) -> Model:
         """The same network for images of this height and width; loaded when it is first asked."""
@@ -210,6 +214,14 @@ class GPUStage(FrameStage[OptionsT]):
     def __init__(self, options: OptionsT, facts: MatchFacts, model: Network) -> None:
         super().__init__(options, facts)
         self.model = model
+
+    def notices(self) -> Sequence[str]:
+        """What the user should be told, once, about how this network is used; nothing by default.
+
+        Raises:
+            InputError: the network's file is broken.
+        """
+        return ()
 
     @staticmethod
     @abstractmethod

@@ -116,8 +116,8 @@ class PlayerDetectionOptions(ModelOptions):
     nms_threshold: Share = Field(0.6, description="two boxes that overlap more are one person")
     second_look: bool = Field(
         True,
-        description="look again, enlarged, at what may be the ball where none is sure; a model of "
-        "one fixed size takes as long for each such place as for a frame",
+        description="look again, enlarged, at what may be the ball where none is sure; not with a "
+        "model file that takes pictures of one size alone",
     )
     image_size: int = Field(1280, ge=320, le=4096, description="longer side that the network sees")
 

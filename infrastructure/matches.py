@@ -1,6 +1,7 @@
 """The matches that a worker process has open, and how a queued one is planned for a cluster."""
 
 import dataclasses
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
@@ -13,7 +14,7 @@ from application.admission import Planned
 from application.engine import Engine
 from application.frame_pass import PassRunner
 from application.match import OpenMatch, PlanDocument
-from application.ports import ArtifactStore, Observer
+from application.ports import ArtifactStore, Observer, Silent
 from application.stage import BaseStage
 from application.state import PipelineRecord, StateStore
 from domain.configuration import ProcessingConfiguration
@@ -33,6 +34,7 @@ from infrastructure.storage.folder import FolderArtifactStore
 from infrastructure.tracking_data import TrackingDataStage
 
 _KEPT_OPEN = 8
+_log = logging.getLogger(__name__)
 
 
 class MatchCache:
@@ -120,6 +122,13 @@ def keys_of_cells(
 ) -> Sequence[str]:
     """The keys of those cells, as the state has them."""
     return state.keys(pipeline_id, [plan.cell_numbers[cell] for cell in cells])
+
+
+class Logged(Silent):
+    """An observer for planning where nobody watches: what the operator should know is logged."""
+
+    def notice(self, text: str) -> None:
+        _log.warning("%s", text)
 
 
 def plan_for_cluster(

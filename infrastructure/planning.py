@@ -88,7 +88,11 @@ def _stages(
         classes = {name: kind for name, kind in classes.items() if name not in REPLACED}
     for kind in classes.values():
         identity = _identify(kind, configuration, observer, machine)
-        yield _build(kind, configuration, source.facts, identity, threads=0), identity
+        stage = _build(kind, configuration, source.facts, identity, threads=0)
+        if isinstance(stage, GPUStage):
+            for text in stage.notices():
+                observer.notice(text)
+        yield stage, identity
 
 
 def key_facts(
@@ -185,6 +189,10 @@ class LazyModel:
     @property
     def names(self) -> Any:
         return self._model.names
+
+    @cached_property
+    def is_of_one_size(self) -> bool:
+        return inference.is_of_one_size(self._given[0])
 
     def infer(self, images: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
         return self._model.infer(images)

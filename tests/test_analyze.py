@@ -17,6 +17,8 @@ import pytest
 from domain import tables
 from domain.configuration import STAGES
 from domain.errors import FootAnalyticsError, PlanError, ResourceError
+from infrastructure.conversion import convert
+from infrastructure.planning import models_folder
 from tests.matches import (
     QUICK,
     Recording,
@@ -214,6 +216,23 @@ def test_a_gpu_that_is_not_there_is_said_and_does_not_stop_the_run(
         pytest.skip("this machine has a GPU")
     assert "CPU" in recording.notices[0]
     assert recording.ran == set()
+
+
+def test_a_network_of_one_size_runs_without_the_second_look_and_says_so(
+    video: Path, tmp_path: Path
+) -> None:
+    """As `export-model` makes it: each enlarged crop would cost as much as the whole picture."""
+    network = convert(
+        models_folder() / "detector.onnx",
+        "torchscript",
+        tmp_path / "d.torchscript",
+        size=(192, 320),
+    )
+    values = with_option(QUICK, "player_detection", model_name=str(network), image_size=320)
+    values["stages"] = ["video_decoding", "player_detection", "export"]
+    recording = analyse(video, tmp_path / "out", values)
+    assert [text for text in recording.notices if "no second look for the ball" in text]
+    assert "detections.parquet" in results(tmp_path / "out")
 
 
 @pytest.mark.slow

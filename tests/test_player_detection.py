@@ -53,6 +53,7 @@ class BlobNetwork:
     """
 
     names = ROLES
+    is_of_one_size = True
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []

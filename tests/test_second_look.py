@@ -1,16 +1,18 @@
 """The ball's second look: by a network that is surer of what is larger, and by the shipped one."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 from application.stage import Frame, Image, MatchFacts
 from domain.configuration import PlayerDetectionOptions, ProcessingConfiguration
 from domain.tables import ROLES
-from infrastructure.planning import build_stage
+from infrastructure.planning import build_stage, models_folder
 from simulation import SimulationOptions, simulate
 from simulation.rendering import FrameRenderer
 from stages.player_detection.second_look import CROP_HEIGHT, CROP_WIDTH, MOST_CROPS
@@ -29,7 +31,8 @@ class SurerOfLarger:
 
     names = ROLES
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_of_one_size: bool = False) -> None:
+        self.is_of_one_size = is_of_one_size
         self.asked: list[tuple[int, int]] = []
 
     def at(self, size: tuple[int, int]) -> "SurerOfLarger":
@@ -180,3 +183,33 @@ def test_the_shipped_detector_finds_more_balls_by_it(
 def _off(row: dict[str, Any], place: np.ndarray) -> float:
     middle = np.array([row["x1"] + row["x2"], row["y1"] + row["y2"]]) / 2
     return float(np.linalg.norm(middle - place))
+
+
+def test_a_network_of_one_size_looks_once() -> None:
+    """Each crop would cost a whole look there, or not fit: it is as if the option were off."""
+    images = [picture((700, 300, 6)), picture((30, 40, 1))]
+    model = SurerOfLarger(is_of_one_size=True)
+    assert detect(model, *images) == detect(SurerOfLarger(), *images, second_look=False)
+    assert model.asked == [FIRST, FIRST]
+
+
+@pytest.mark.parametrize("second_look", [True, False])
+@pytest.mark.parametrize("size", ["fixed", "any"])
+def test_who_asked_for_it_is_told_that_the_file_has_none(
+    size: str, second_look: bool, tmp_path: Path
+) -> None:
+    """The fixed one takes 320x160, where a crop of 256x192 would not fit."""
+    path = models_folder() / "detector.onnx"
+    if size == "fixed":
+        model = onnx.load(str(path))
+        sides = model.graph.input[0].type.tensor_type.shape.dim
+        sides[2].dim_value, sides[3].dim_value = 160, 320
+        path = tmp_path / "small.onnx"
+        onnx.save(model, str(path))
+    options = {"second_look": second_look, "model_name": str(path), "image_size": 320}
+    values = {"video_path": "-", "stage_configs": {"player_detection": options}}
+    configuration = ProcessingConfiguration.parse(values)
+    stage: Any = build_stage("player_detection", configuration, MatchFacts(1280, 640, 25.0))
+    said = stage.notices()
+    assert len(said) == (size == "fixed" and second_look)
+    assert all("no second look for the ball" in text for text in said)

@@ -16,7 +16,6 @@ from application.heart import Heart
 from application.hold import Renewer
 from application.ledger import Ledger
 from application.outbox import Outbox, forget_all, forget_unread
-from application.ports import Silent
 from application.reconciler import Reconciler
 from application.retry import ADMISSION_PATIENCE, MAX_LOSSES
 from application.service import Service
@@ -28,6 +27,7 @@ from infrastructure import inference
 from infrastructure.inference.machine import Machine
 from infrastructure.invitations import Invitations
 from infrastructure.matches import (
+    Logged,
     MatchCache,
     own_versions,
     plan_for_cluster,
@@ -127,7 +127,7 @@ def worker_hands(
             cluster.state,
             cluster.artifacts,
             cluster.ledger,
-            partial(plan_for_cluster, Silent()),
+            partial(plan_for_cluster, Logged()),
             patience=ADMISSION_PATIENCE,
         ),
         Ability(holder, able, settings.lease_seconds),

@@ -15,7 +15,6 @@ from application.heart import Heart
 from application.hold import Renewer
 from application.ledger import Ledger
 from application.outbox import forget_all
-from application.ports import Silent
 from application.reconciler import Reconciler
 from application.service import Service
 from application.state import WorkerRecord
@@ -27,7 +26,7 @@ from infrastructure.bootstrap.local import pass_runner
 from infrastructure.executors.child import Child
 from infrastructure.inference.machine import Machine
 from infrastructure.local_workers import Bell, LocalWorkers
-from infrastructure.matches import MatchCache, own_versions, plan_for_cluster
+from infrastructure.matches import Logged, MatchCache, own_versions, plan_for_cluster
 from infrastructure.settings import Settings
 from infrastructure.state.sqlite import SQLiteStateStore
 from infrastructure.storage.folder import FolderArtifactStore, as_resource_errors
@@ -148,7 +147,7 @@ class _Wired:
             self.state,
             self.ledger,
             matches,
-            Admitter(self.state, self.artifacts, self.ledger, partial(plan_for_cluster, Silent())),
+            Admitter(self.state, self.artifacts, self.ledger, partial(plan_for_cluster, Logged())),
             Ability(name, self._able, lease_s),
             Renewer(self.state, lease_s, limit_s, lambda _: None, stopping, watched),
             self.bell.ring,

@@ -33,7 +33,7 @@ class TensorRTModel:
                     "build it here with footanalytics export-model"
                 )
             self._engine, self._context = engine, engine.create_execution_context()
-            self._canvas = Canvas(input_size, self._lay_out()[2:], path.name)
+            self._canvas = Canvas(input_size, self._lay_out(path)[2:], path.name)
 
     def infer(self, images: Sequence[Image]) -> Sequence[tuple[NDArray[np.float32], ...]]:
         with device_errors():
@@ -44,14 +44,20 @@ class TensorRTModel:
         with device_errors():
             torch.cuda.empty_cache()
 
-    def _lay_out(self) -> tuple[int, ...]:
-        """Put each input and output in memory of its own; the input's shape."""
+    def _lay_out(self, path: Path) -> tuple[int, ...]:
+        """Put each input and output in memory of its own; the input's shape.
+
+        A side that a profile leaves open is -1: such engines are refused.
+        """
         names = [self._engine.get_tensor_name(at) for at in range(self._engine.num_io_tensors)]
         shapes = {name: tuple(self._engine.get_tensor_shape(name)) for name in names}
         types = {self._engine.get_tensor_dtype(name) for name in names}
         inputs = [n for n in names if self._engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
         if len(inputs) != 1 or types != {trt.float32} or min(map(min, shapes.values())) < 1:
-            raise InputError(f"expected an engine of one size and of float32, actual {shapes}")
+            raise InputError(
+                f"model file {path}: expected an engine of one size, its input and outputs "
+                f"float32; actual {shapes}"
+            )
         held = {name: torch.empty(shapes[name], device="cuda") for name in names}
         for name, tensor in held.items():
             self._context.set_tensor_address(name, tensor.data_ptr())

@@ -34,7 +34,7 @@ class PlayerDetectionStage(GPUStage[PlayerDetectionOptions]):
     """People and balls as boxes in source pixels, by a YOLOv8 network."""
 
     name: ClassVar[str] = "player_detection"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     produces: ClassVar[tuple[str, ...]] = ("detections",)
 
     @staticmethod
@@ -46,6 +46,14 @@ class PlayerDetectionStage(GPUStage[PlayerDetectionOptions]):
         """Height and width: `image_size` on the longer side, the source's aspect ratio."""
         scale = options.image_size / max(facts.height, facts.width)
         return _up_to_stride(facts.height * scale), _up_to_stride(facts.width * scale)
+
+    def notices(self) -> Sequence[str]:
+        if not self.options.second_look or not self.model.is_of_one_size:
+            return ()
+        return (
+            "player_detection: no second look for the ball, since the model's file takes pictures "
+            "of one size alone; a .onnx or .xml file for any size has it",
+        )
 
     def begin(self) -> FramePass:
         return DetectionPass(self.model, self.options, self.input_size(self.options, self.facts))
@@ -63,7 +71,7 @@ class DetectionPass:
             options.confidence_threshold, options.ball_confidence_threshold, options.nms_threshold
         )
         self._second: SecondLook | None = None
-        if options.second_look:
+        if options.second_look and not model.is_of_one_size:
             self._second = SecondLook(lambda: model.at((CROP_HEIGHT, CROP_WIDTH)), self._thresholds)
             faintest = min(FAINTEST, options.ball_confidence_threshold)
             self._thresholds = replace(self._thresholds, ball=faintest)
