@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from simulation.arrays import Floats
 from simulation.camera import CameraPath
 from simulation.hand_held import amateur
+from simulation.hovering import drone
 
 HALF_LENGTH_M, HALF_WIDTH_M = 52.5, 34.0
 LAG_S = 0.22
@@ -62,6 +63,8 @@ def camera_path(
         return _static(len(ball), size, rng)
     if kind == "amateur":
         return amateur(ball, fps, size, rng)
+    if kind == "drone":
+        return drone(ball, fps, size, rng)
     stance = main_stance(rng) if kind == "main" else behind_goal_stance(-1, rng)
     return follow(stance, ball, fps, size, rng)
 

@@ -8,7 +8,7 @@ from domain.errors import InputError
 from simulation.formations import FORMATIONS
 from simulation.schedule import Schedule
 
-CAMERAS = ("main", "wide", "behind_goal", "amateur")
+CAMERAS = ("main", "wide", "behind_goal", "amateur", "drone")
 
 # Seeds are split by use, so that no simulated match is both trained on and scored.
 VALIDATION_SEEDS_FROM = 900_000

@@ -191,7 +191,7 @@ def draw_look(options: SimulationOptions) -> Look:
     haze, crowd, stand_light = ranges.haze.draw(rng), ranges.crowd.draw(rng), stand.draw(rng)
     fade, bystanders = ranges.cloth_fade.draw(rng), ranges.bystanders.draw(rng)
     graphics = pick(ranges.graphics, rng)
-    amateur = options.camera == "amateur"
+    amateur = options.camera in ("amateur", "drone")
     return Look(
         light=light,
         grass=grass,

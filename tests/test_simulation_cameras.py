@@ -181,6 +181,16 @@ def test_an_amateur_stands_low_shakes_and_tilts_his_horizon() -> None:
     assert shakes[0] > 5 * shakes[1]
 
 
+def test_a_drone_hovers_high_and_drifts() -> None:
+    ball = np.column_stack([np.linspace(-30.0, 30.0, 750), np.zeros(750), np.zeros(750)])
+    for seed in range(8):
+        camera = camera_path("drone", ball, 25.0, (1280, 720), np.random.default_rng(seed))
+        assert 15.0 < camera.position[:, 2].min() < camera.position[:, 2].max() < 55.0
+        assert 0.2 < np.ptp(camera.position, axis=0).max() < 4.0  # metres in half a minute
+        assert np.linalg.norm(np.diff(camera.position, axis=0), axis=1).max() * 25 < 1.0  # m/s
+        assert camera.tilt_deg.min() > 10.0
+
+
 def test_a_lens_bends_pixels_as_the_domain_says() -> None:
     """`domain.lens` straightens what the camera has bent; at 500 px of 1000 px focal length and
     k1 = -0.1 a point moves inwards by 500 * 0.1 * 0.5^2 = 12.5 px.

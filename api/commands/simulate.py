@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--size", default="1280x720", metavar="WxH", help="frame size in pixels (default 1280x720)"
     )
     parser.add_argument(
-        "--camera", default="main", help="main (default), wide, behind_goal or amateur"
+        "--camera", default="main", help="main (default), wide, behind_goal, amateur or drone"
     )
     parser.add_argument(
         "--broadcast", action="store_true", help="cut to other cameras, close-ups and replays"
