@@ -38,7 +38,12 @@ class Moved:
 
 
 def moved(belief: Belief, motion: Array, elapsed_s: float, centre: Array) -> Moved:
-    """The belief one frame later, after the picture's motion (3, 3)."""
+    """The belief one frame later, after the picture's motion (3, 3).
+
+    A motion that is exactly none is that of a camera known to stand still: nothing is added.
+    """
+    if np.array_equal(motion, np.eye(3)):
+        return Moved(belief, np.zeros(SIZE), 0.0)
     mean = cameras.carried(belief.mean, motion, centre)
     shift = motion @ np.append(centre, 1.0)
     distance = float(np.linalg.norm(shift[:2] / shift[2] - centre))

@@ -19,8 +19,11 @@ DOUBTS = 3
 # seconds of sightings in one stretch before its camera's place is worth remembering
 SETTLED_S = 1.0
 FIT_MEMORY_S = 2.0
-# how much each look at points says of whether the network knows such views
-TRUST_GAIN = 0.2
+# for how long looks at points tell whether the network knows such views: a fifth of it is new with
+# a look each 0.2 s, two thirds with one each second
+TRUST_MEMORY_S = 0.9
+# what is said before the first look of a shot counts as so old
+LOOK_S = 0.2
 # share of the picture's width by which no camera moves unnoticed
 JUMP_WIDTHS = 0.1
 
@@ -88,9 +91,15 @@ class Followed(msgspec.Struct):
     doubts: int = 0
     misfit: float = 1.0
     trust: float = 1.0
+    # time of the last look that told of trust
+    weighed_s: float = -LOOK_S
     known_mean: np.ndarray | None = None
     known_covariance: np.ndarray | None = None
     known_s: float = 0.0
+
+    def begin_shot(self, time_s: float) -> None:
+        """Trust the network anew."""
+        self.trust, self.weighed_s = 1.0, time_s - LOOK_S
 
     def known(self) -> Belief | None:
         if self.known_mean is None or self.known_covariance is None:
@@ -111,12 +120,13 @@ class Follower:
         predicted = self._predicted(row, earlier, state)
         if predicted is None:
             if not self._start(row, seen, state):
-                self._weigh(seen, 0.0, state)
+                self._weigh(row, seen, 0.0, state)
         elif not self._continue(row, predicted, seen, state):
             state.doubts += 1
-            self._weigh(seen, 0.0, state)
             if state.doubts >= DOUBTS and self._start(row, seen, state):
                 self._start_over(row, earlier, predicted.belief, seen)
+            else:
+                self._weigh(row, seen, 0.0, state)
 
     def _predicted(self, row: Row, earlier: Sequence[Row], state: Followed) -> Moved | None:
         before = next((other for other in reversed(earlier) if other.decoded), None)
@@ -153,13 +163,15 @@ class Follower:
         share = min(since_s / FIT_MEMORY_S, 1.0)
         state.misfit += share * (fit.misfit - state.misfit)
         row.misfit = state.misfit
-        self._weigh(seen, fit.agrees.sum(), state)
+        self._weigh(row, seen, fit.agrees.sum(), state)
         self._remember(fit.belief, state)
 
-    def _weigh(self, seen: Sighting, agreeing: float, state: Followed) -> None:
+    def _weigh(self, row: Row, seen: Sighting, agreeing: float, state: Followed) -> None:
         """Count how many of the points fit, where there are enough of them to tell."""
         if len(seen) >= self.first_look.min_points:
-            state.trust += TRUST_GAIN * (agreeing / len(seen) - state.trust)
+            news = 1 - np.exp((state.weighed_s - row.time_s) / TRUST_MEMORY_S)
+            state.trust += float(news) * (agreeing / len(seen) - state.trust)
+            state.weighed_s = row.time_s
 
     def _start(self, row: Row, seen: Sighting, state: Followed) -> bool:
         """Begin a new stretch at `row` where one frame alone tells the camera."""
@@ -171,7 +183,7 @@ class Follower:
         row.measured, row.misfit = True, fit.misfit
         state.seen_s, state.travel, state.doubts = row.time_s, 0.0, 0
         state.stretch_s, state.misfit = 0.0, fit.misfit
-        self._weigh(seen, fit.agrees.sum(), state)
+        self._weigh(row, seen, fit.agrees.sum(), state)
         return True
 
     def _remember(self, belief: Belief, state: Followed) -> None:

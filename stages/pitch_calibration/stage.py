@@ -20,6 +20,7 @@ from stages.pitch_calibration.first_look import FirstLook
 from stages.pitch_calibration.fixed import FixedCamera
 from stages.pitch_calibration.following import Followed, Follower, Row
 from stages.pitch_calibration.reading import joined, sighting
+from stages.pitch_calibration.resting import Rest, hold_still
 from stages.pitch_calibration.settling import settle
 from stages.pitch_calibration.shots import Arrival, ShotState, divided
 
@@ -34,6 +35,7 @@ class CalibrationState(msgspec.Struct):
     shots: ShotState = msgspec.field(default_factory=ShotState)
     rows: list[Row] = []
     followed: Followed = msgspec.field(default_factory=Followed)
+    rest: Rest = msgspec.field(default_factory=Rest)
     shot: int = 0
     settled_shot: int = 0
 
@@ -51,7 +53,7 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
     """
 
     name: ClassVar[str] = "pitch_calibration"
-    version: ClassVar[int] = 9
+    version: ClassVar[int] = 10
     requires: ClassVar[tuple[str, ...]] = ("video_frames", "pitch_observations")
     optional: ClassVar[tuple[str, ...]] = ("detections",)
     knows: ClassVar[tuple[str, ...]] = ("periods",)
@@ -93,9 +95,10 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
 
     def _follow(self, arrival: Arrival, state: CalibrationState) -> None:
         row = arrival.row
+        hold_still(state.rest, arrival, state.shots.waiting, self.centre)
         row.shot = state.shot + arrival.cut
         if arrival.cut:
-            state.followed.trust = 1.0
+            state.followed.begin_shot(row.time_s)
         if row.decoded and not row.mixed and self.fixed is None:
             seen = sighting(arrival.seen, self.points, self.facts.width)
             self.follower.follow(row, state.rows, seen, state.followed)
