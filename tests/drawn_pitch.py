@@ -43,7 +43,9 @@ def frames_table(count: int, *, cut_at: int | None = None, pan_px: float = 0.0) 
     )
 
 
-def calibration_table(count: int, error_m: float = 0.2) -> pa.Table:
+def calibration_table(
+    count: int, error_m: float = 0.2, homography: np.ndarray = HOMOGRAPHY
+) -> pa.Table:
     unknown = {
         name: [None] * count
         for name in (
@@ -61,7 +63,7 @@ def calibration_table(count: int, error_m: float = 0.2) -> pa.Table:
         "calibration",
         {
             "frame": np.arange(count),
-            "homography": np.tile(HOMOGRAPHY, (count, 1)),
+            "homography": np.tile(homography, (count, 1)),
             "error_m": np.full(count, error_m),
             "status": ["measured"] * count,
             **unknown,

@@ -1,7 +1,8 @@
 """The detector's ball boxes as candidates, each with the evidence that it is the ball.
 
-Evidence is in log odds: the detector's confidence, less what speaks against the box: a size next to
-the players that no ball has, a head, the stands, a painted spot.
+Evidence is in log odds for a frame with one false box: what the detector's confidence tells, less
+what speaks against the box: a size next to the players that no ball has, a head, the stands, a
+painted spot.
 """
 
 import numpy as np
@@ -19,6 +20,11 @@ FloatArray = NDArray[np.float64]
 
 REFERENCE_LINES = 1080
 PERSON_HEIGHT_M = 1.8
+# the network's scores are timid: the odds that a box is the ball go with the square of its score's
+# odds. Where a frame has one false box, a score of 0.27 is as often the ball as not
+# (benchmarks/ball_scores.py measures both)
+SCORE_SLOPE = 2.0
+SCORE_OFFSET = 2.0
 # labelled boxes of balls have a radius of 0.11 to 0.35 m by the height of the players around them
 USUAL_RADIUS_M = 0.4
 SIZE_COST = 5.0
@@ -49,7 +55,7 @@ def read(rows: Rows, options: BallTrackingOptions, facts: MatchFacts) -> Frames:
     boxes, row, confidence = boxes[fits], row[fits], balls["confidence"].to_numpy()[fits]
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     certain = np.clip(confidence.astype(np.float64), 0.02, 0.98)
-    evidence = np.log(certain / (1 - certain))
+    evidence = of_score(certain)
     outside, on_spot = _place_cost(centre, frames.camera[row], frames.error_m[row], facts)
     evidence -= outside + SPOT_COST * on_spot
     evidence -= HEAD_COST * _on_head(centre, row, persons, person_row, len(frames.frame))
@@ -57,6 +63,16 @@ def read(rows: Rows, options: BallTrackingOptions, facts: MatchFacts) -> Frames:
     evidence -= _size_cost(_radius(boxes) / frames.scale[row])
     _fill(frames, row, np.column_stack([centre, certain, evidence, BEGIN_OUTSIDE * outside]))
     return frames
+
+
+def of_score(confidence: FloatArray) -> FloatArray:
+    """Log odds (n,) that boxes of this confidence are the ball where a frame has one false box."""
+    return SCORE_OFFSET + SCORE_SLOPE * np.log(confidence / (1 - confidence))
+
+
+def false_boxes(confidence: FloatArray) -> float:
+    """How many of the boxes (n,) of a frame are not the ball, as far as their confidence tells."""
+    return float((1 / (1 + np.exp(of_score(confidence)))).sum())
 
 
 def plausible_size(

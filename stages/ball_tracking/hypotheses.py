@@ -21,10 +21,9 @@ IntArray = NDArray[np.int64]
 MAX_HYPOTHESES = 32
 PARENTS_PER_CANDIDATE = 3
 HOPELESS = 14.0  # leaving one path and starting another costs less than this
-# a false box lies within NEAR_M of a given place, on the visible part of the pitch, once in about
-# 150 false boxes: the fewer of them there are, the more it says that one lies where it should
-PLACES = 150.0
-NEAR_LIMITS = (2.5, 5.0)
+# log odds for a candidate within NEAR_M of where the motion expects it. By chance a false box lies
+# there once in 150 times, but where one was in the frame before, it is again three times in ten
+NEAR = 3.0
 NEAR_M = 0.3
 GATE = 16.0  # squared deviations
 KICK_COST = 2.5
@@ -36,28 +35,25 @@ ACCELERATION_MPS2 = 10.0
 KICK_MPS = 12.0
 BIRTH_MPS = 12.0
 CAMERA_NOISE_PX = 0.5
+# a box's centre is off by 0.4 to 0.6 pixels in simulated matches, and by more where pictures blur
+SEEN_PX = 0.7
+SEEN_M = 0.01
 
 
 @dataclass(frozen=True)
 class Noise:
     """How uncertain one frame's boxes are.
 
-    `seen` is the variance of a candidate's place in square pixels, `scale` pixels per metre and
-    `near` the log odds for a candidate exactly where the motion expects it.
+    `seen` is the variance of a candidate's place in square pixels, `scale` pixels per metre.
     """
 
     seen: float
     scale: float
-    near: float
 
 
-def noise_at(scale: float, clutter: float) -> Noise:
-    """A box's centre is off by a pixel and a little more where the ball is large.
-
-    `clutter` is the number of candidates in a usual frame.
-    """
-    near = float(np.clip(np.log(PLACES / max(clutter, 0.1)), *NEAR_LIMITS))
-    return Noise((1.0 + 0.02 * scale) ** 2, scale, near)
+def noise_at(scale: float) -> Noise:
+    """A box's centre is off by most of a pixel and a little more where the ball is large."""
+    return Noise((SEEN_PX + SEEN_M * scale) ** 2, scale)
 
 
 def advance_covariance(covariance: FloatArray, elapsed_s: float, scale: float) -> FloatArray:
@@ -152,7 +148,7 @@ def _nearness(apart: FloatArray, variance: FloatArray, noise: Noise) -> FloatArr
     """Log odds of squared distances (n, k) under each variance (n,); minus infinity outside."""
     spread = np.maximum(variance / (NEAR_M * noise.scale) ** 2, 1.0)
     squared = apart / variance[:, None]
-    return np.where(squared < GATE, noise.near - np.log(spread)[:, None] - squared / 2, -np.inf)
+    return np.where(squared < GATE, NEAR - np.log(spread)[:, None] - squared / 2, -np.inf)
 
 
 def _nothing(hypotheses: Hypotheses) -> int:

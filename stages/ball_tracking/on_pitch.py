@@ -12,9 +12,11 @@ from stages.ball_tracking.state import Frames
 FloatArray = NDArray[np.float64]
 
 BALL_RADIUS_M = 0.11
-# how high the ball may be, by how fast it goes: two thirds of optical tracking's rows lie below
-HEIGHT_S = 0.1
-MAX_HEIGHT_M = 2.0
+# how high the ball may be, by how fast it seems to go: two thirds of what simulated matches and
+# optical tracking have lie below, up to 16 m/s
+ROLLING_MPS = 6.0
+HEIGHT_S = 0.2
+MAX_HEIGHT_M = 3.0
 NOWHERE_M = 10.0
 
 
@@ -48,7 +50,8 @@ def locate(
     speed = np.hypot(*(jacobian * velocity[:, None, :]).sum(axis=2).T)
     limits = np.array([facts.pitch.half_length_m, facts.pitch.half_width_m])
     outside = np.maximum(np.abs(place) - limits, 0.0).max(axis=1, initial=0.0)
-    flight = np.minimum(HEIGHT_S * speed, MAX_HEIGHT_M) * _behind_per_height(jacobian)
+    height = np.clip(HEIGHT_S * (speed - ROLLING_MPS), 0.0, MAX_HEIGHT_M)
+    flight = height * _behind_per_height(jacobian)
     bias = np.nan_to_num(frames.error_m) ** 2 / 2
     sigma_m = np.sqrt(noise_m**2 + bias + outside**2 + flight**2)
     somewhere = np.isfinite(sigma_m) & (outside <= NOWHERE_M)

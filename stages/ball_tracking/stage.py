@@ -22,7 +22,9 @@ from stages.ball_tracking.state import (
 DECISION_S = 1.0
 SMOOTHING_FRAMES = 10
 SCALE_GAIN = 0.1
+# false boxes in a usual frame, followed over about two seconds
 CLUTTER_GAIN = 0.02
+LEAST_CLUTTER = 0.1
 # a player of a main camera's picture is about a sixteenth of its height: used until one is seen
 USUAL_PERSON_SHARE = 1 / 16
 
@@ -38,7 +40,7 @@ class BallTrackingStage(TimelineStage[BallTrackingOptions, BallTrackingState]):
     """
 
     name = "ball_tracking"
-    version = 2
+    version = 3
     requires = ("frames", "detections")
     optional = ("calibration",)
     produces = ("ball",)
@@ -68,12 +70,12 @@ class BallTrackingStage(TimelineStage[BallTrackingOptions, BallTrackingState]):
         motion = frames.motion[index]
         hypotheses.predict(state.hypotheses, elapsed_s, motion, scale)
         state.marks, cost = marks.watch(state.marks, boxes, elapsed_s, motion, scale)
-        boxes[:, 3] -= cost
+        # one box among many false ones is less likely the ball
+        state.clutter += CLUTTER_GAIN * (candidates.false_boxes(boxes[:, 2]) - state.clutter)
+        boxes[:, 3] -= cost + np.log(max(state.clutter, LEAST_CLUTTER))
         frames.candidates[index, : len(boxes)] = boxes
-        state.clutter += CLUTTER_GAIN * (len(boxes) - state.clutter)
-        noise = hypotheses.noise_at(scale, state.clutter)
         state.hypotheses = hypotheses.extend(
-            state.hypotheses, boxes, noise, self.options.max_missing_frames
+            state.hypotheses, boxes, hypotheses.noise_at(scale), self.options.max_missing_frames
         )
         if state.hypotheses.history.shape[1] > self.decision_frames:
             code, state.hypotheses = hypotheses.decide(state.hypotheses)
@@ -107,7 +109,7 @@ class BallTrackingStage(TimelineStage[BallTrackingOptions, BallTrackingState]):
 
     def _decide(self, state: BallTrackingState, code: int) -> None:
         index, frames = state.decided, state.frames
-        noise = hypotheses.noise_at(float(frames.scale[index]), state.clutter)
+        noise = hypotheses.noise_at(float(frames.scale[index]))
         fresh = state.lines
         line.decided(state, index, code, noise)
         state.decided += 1

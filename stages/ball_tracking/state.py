@@ -74,7 +74,8 @@ class BallTrackingState(msgspec.Struct):
     """All that the stage knows between two calls.
 
     `marks` (n, 3) are places in the last frame's pixels where something ball-like was seen, and
-    for how many seconds. `decided` counts the held frames that are decided.
+    for how many seconds. `decided` counts the held frames that are decided, `clutter` is how many
+    false boxes a usual frame has.
     """
 
     frames: Frames = msgspec.field(default_factory=Frames)
@@ -88,7 +89,7 @@ class BallTrackingState(msgspec.Struct):
     clock_s: float = 0.0
     shot: int = -1
     scale: float = 0.0
-    clutter: float = 2.0
+    clutter: float = 0.5
 
 
 def take(frames: Frames, index: slice) -> Frames:
