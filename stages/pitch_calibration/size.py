@@ -1,6 +1,7 @@
 """The pitch's size from the points that were seen all match long, where they tell it."""
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,15 +25,18 @@ from stages.pitch_calibration.standing import (
 from stages.pitch_size import PitchSize
 
 Array = NDArray[np.float64]
+T = TypeVar("T")
 
 MIN_POINTS = 5
-FEWEST_LOOKS, MOST_LOOKS, RICHEST = 5, 40, 10
+FEWEST_LOOKS, MOST_LOOKS = 5, 40
+# looks that tell the camera's place to start from: how many, of how many points, how near together
+ASKED, RICH_POINTS, ONE_PLACE_M = 16, 8, 12.0
 # sizes to start from, beside the one that is configured: where the sum has another optimum, they
 # do not meet
 STARTS = ((96.0, 60.0), (114.0, 74.0))
-RIVAL_MISFIT = 1.2
-# share of the looks that must agree: the rest may be those of other cameras
-AGREEING_LOOKS = 0.6
+RIVAL = 0.8
+# share of the looks that must agree, and how well: the rest may be those of other cameras
+AGREEING_LOOKS, LARGEST_MISFIT = 0.25, 1.5
 # what no fit can tell: places of a camera that turns, lenses that zoom, lines painted askew
 UNMODELLED_M = 0.3
 LARGEST_SIGMA_M = 1.0
@@ -68,7 +72,7 @@ def _look(points: Array, width: float) -> Look:
     return Look(found, points[found, :2], noise * width / 640)
 
 
-def chosen(looks: Sequence[Look], count: int) -> list[Look]:
+def chosen(looks: Sequence[T], count: int) -> list[T]:
     """At most `count` of the looks, spread over the match."""
     rows = np.linspace(0, len(looks) - 1, min(count, len(looks))).round().astype(int)
     return [looks[row] for row in rows]
@@ -79,20 +83,22 @@ def measured(looks: Sequence[Look], centre: Array, used: Pitch) -> PitchSize | N
     if len(looks) < FEWEST_LOOKS:
         return None
     sizes = ((used.length_m, used.width_m), *STARTS)
-    fits = [fit for size in sizes for fit in _fits(looks, centre, size)]
+    tried = [fit for size in sizes for fit in _fits(looks, centre, size)]
+    fewest = max(FEWEST_LOOKS, AGREEING_LOOKS * len(looks))
+    fits = [fit for fit in tried if fit.agreeing >= fewest and fit.misfit <= LARGEST_MISFIT]
     if not fits:
         return None
-    best = min(fits, key=lambda fit: fit.misfit)
+    best = max(fits, key=lambda fit: (fit.agreeing, -fit.misfit))
     sigma = _sigma(best)
-    rivals = [fit for fit in fits if fit.misfit < RIVAL_MISFIT * best.misfit]
+    rivals = [fit for fit in fits if fit.agreeing > RIVAL * best.agreeing]
     meet = all((abs(fit.size - best.size) < 2 * sigma).all() for fit in rivals)
-    if best.agreeing < AGREEING_LOOKS or not meet:
+    if not meet:
         return None
     length, length_sigma = _told(best.size[0], sigma[0], LENGTHS_M)
     width, width_sigma = _told(best.size[1], sigma[1], WIDTHS_M)
     if length is None and width is None:
         return None
-    return PitchSize(length, length_sigma, width, width_sigma, len(looks))
+    return PitchSize(length, length_sigma, width, width_sigma, best.agreeing)
 
 
 def _told(
@@ -126,14 +132,16 @@ def _fits(looks: Sequence[Look], centre: Array, size: tuple[float, float]) -> It
 
 
 def _place(sights: Sequence[Sighting], centre: Array, pitch: Pitch) -> Array | None:
-    """A camera (9,) on the place that the looks with most points tell one by one."""
+    """A camera (9,) on the place that most looks tell, one by one: the match's main camera."""
     first_look = FirstLook(centre, pitch, min_points=4, ransac_threshold_m=1.5)
-    richest = sorted(sights, key=len, reverse=True)[:RICHEST]
-    fits = [first_look.camera(sight, None) for sight in richest]
-    means = [fit.belief.mean for fit in fits if fit is not None]
-    if not means:
+    rich = [sight for sight in sights if len(sight) >= RICH_POINTS] or sights
+    fits = [first_look.camera(sight, None) for sight in chosen(rich, ASKED)]
+    means = np.array([fit.belief.mean for fit in fits if fit is not None])
+    if not len(means):
         return None
+    places = means[:, X : Z + 1]
+    near = np.linalg.norm(places[:, None] - places, axis=2) < ONE_PLACE_M
     camera = np.zeros(SIZE)
     lasting = [*range(X, Z + 1), K1]
-    camera[lasting] = np.median(means, axis=0)[lasting]
+    camera[lasting] = np.median(means[near[near.sum(axis=1).argmax()]], axis=0)[lasting]
     return camera

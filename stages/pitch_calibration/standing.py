@@ -96,19 +96,19 @@ class StandFit:
     """`size` (2,) and its `covariance` (2, 2) as the points' noise alone has it.
 
     `cost` is what is left, in squared standard deviations, over `numbers` seen numbers; `agreeing`
-    the share of looks that fit.
+    is how many looks fit.
     """
 
     size: Array
     covariance: Array
     cost: float
     numbers: int
-    agreeing: float
+    agreeing: int
 
     @property
     def misfit(self) -> float:
         """What is left of each seen number: about 1, or less, where all is as expected."""
-        return self.cost / self.numbers
+        return self.cost / max(self.numbers, 1)
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,7 @@ class _System:
     normal: Array
     slope: Array
     looks: list[_OneLook]
+    points: int
 
     def step(self, damping: float) -> tuple[Array, Array]:
         """How to move the common numbers (71,) and those of each look (k, 4)."""
@@ -135,7 +136,7 @@ class _System:
             np.linalg.solve(_damped(look.own, damping), look.slope - look.mixed.T @ common)
             for look in self.looks
         ]
-        return common, np.array(turned)
+        return common, np.reshape(turned, (-1, len(TURNED)))
 
     def reduced(self, damping: float) -> tuple[Array, Array]:
         """The equations of the common numbers, with each look's own taken out."""
@@ -162,19 +163,34 @@ class StandingCamera:
         self.sigma = np.concatenate([SHARED_SIGMA, lasting])
 
     def fitted(self, start: Stand) -> StandFit:
-        """The fit that is found from `start`, whose place is the prior's mean too."""
-        stand, system = start, self._system(start, start.common, OUTLIERS[0])
+        """The fit that is found from `start`, whose place is the prior's mean too.
+
+        With each tighter limit the looks of which most points are beyond it are left out: they are
+        another camera's.
+        """
+        looking, stand = self, start
         for outlier in OUTLIERS:
-            stand, system = self._descended(stand, start.common, outlier)
+            stand, system = looking._descended(stand, start.common, outlier)
+            looking, stand = looking._without_strangers(stand, outlier)
         covariance = np.linalg.inv(system.reduced(0.0)[0])
-        fits = [self._share_that_fits(stand, index) >= AGREEING for index in range(len(self.looks))]
         return StandFit(
             size=stand.common[LENGTH : WIDTH + 1],
             covariance=np.asarray(covariance[LENGTH : WIDTH + 1, LENGTH : WIDTH + 1], np.float64),
             cost=system.objective,
-            numbers=2 * sum(map(len, self.looks)),
-            agreeing=float(np.mean(fits)),
+            numbers=2 * system.points,
+            agreeing=len(looking.looks),
         )
+
+    def _without_strangers(self, stand: Stand, limit: float) -> tuple["StandingCamera", Stand]:
+        fits = np.array(
+            [
+                self._share_within(stand, index, limit) >= AGREEING
+                for index in range(len(self.looks))
+            ],
+            bool,
+        )
+        looks = [look for look, stays in zip(self.looks, fits, strict=True) if stays]
+        return StandingCamera(looks, self.centre), Stand(stand.common, stand.turned[fits])
 
     def _descended(self, stand: Stand, prior: Array, outlier: float) -> tuple[Stand, _System]:
         """Levenberg-Marquardt."""
@@ -203,7 +219,7 @@ class StandingCamera:
             slope += common.T @ misses
             objective += cost
             looks.append(_OneLook(turned.T @ turned, common.T @ turned, turned.T @ misses))
-        return _System(objective, normal, slope, looks)
+        return _System(objective, normal, slope, looks, sum(map(len, self.looks)))
 
     def _rows(self, stand: Stand, index: int, outlier: float) -> tuple[Array, Array, Array, float]:
         """A look's equations by the common numbers (m, 71) and by its own (m, 4), and its misses.
@@ -248,6 +264,6 @@ class StandingCamera:
         miss[behind], jacobian[behind] = FAR_OFF, 0.0
         return look, miss, jacobian
 
-    def _share_that_fits(self, stand: Stand, index: int) -> float:
+    def _share_within(self, stand: Stand, index: int, limit: float) -> float:
         _, miss, _ = self._missed(stand, index)
-        return float(((miss**2).sum(axis=1) < OUTLIERS[-1] ** 2).mean())
+        return float(((miss**2).sum(axis=1) < limit**2).mean())
