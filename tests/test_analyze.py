@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from domain import tables
-from domain.configuration import STAGES
+from domain.configuration import STAGES, ProcessingConfiguration
 from domain.errors import FootAnalyticsError, PlanError, ResourceError
 from infrastructure.conversion import convert
+from infrastructure.matches import Logged, plan_for_cluster
 from infrastructure.planning import models_folder
 from tests.matches import (
     QUICK,
@@ -219,9 +220,12 @@ def test_a_gpu_that_is_not_there_is_said_and_does_not_stop_the_run(
 
 
 def test_a_network_of_one_size_runs_without_the_second_look_and_says_so(
-    video: Path, tmp_path: Path
+    video: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As `export-model` makes it: each enlarged crop would cost as much as the whole picture."""
+    """As `export-model` makes it: each enlarged crop would cost as much as the whole picture.
+
+    The command line shows it, a service's worker logs it.
+    """
     network = convert(
         models_folder() / "detector.onnx",
         "torchscript",
@@ -233,6 +237,9 @@ def test_a_network_of_one_size_runs_without_the_second_look_and_says_so(
     recording = analyse(video, tmp_path / "out", values)
     assert [text for text in recording.notices if "no second look for the ball" in text]
     assert "detections.parquet" in results(tmp_path / "out")
+    given = ProcessingConfiguration.parse({**values, "video_path": str(video)})
+    plan_for_cluster(Logged(), given, able=())
+    assert [text for text in caplog.messages if "no second look for the ball" in text]
 
 
 @pytest.mark.slow

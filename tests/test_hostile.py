@@ -348,7 +348,8 @@ def test_a_network_of_the_operators_folder_goes_to_the_worker_by_its_path(tmp_pa
     with secured("sqlite", "", tmp_path, Rules(models=models)) as service:
         for name, used in (
             ("own.onnx", str(models / "own.onnx")),
-            (shipped := sorted(Path("models").glob("*.onnx"))[0].name, shipped),
+            ("detector.onnx", "detector.onnx"),
+            ("detector", "detector.onnx"),
         ):
             options: dict[str, Any] = {"stage_configs": {"player_detection": {"model_name": name}}}
             made = service.submit(service.key("club"), **options)["pipeline_id"]
