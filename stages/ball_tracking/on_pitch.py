@@ -12,8 +12,8 @@ from stages.ball_tracking.state import Frames
 FloatArray = NDArray[np.float64]
 
 BALL_RADIUS_M = 0.11
-# how high the ball may be, by how fast it seems to go: two thirds of what simulated matches and
-# optical tracking have lie below, up to 16 m/s
+# how high the ball may be, by how fast it seems to go: about two thirds of what simulated matches
+# and optical tracking have lie below, up to 16 m/s
 ROLLING_MPS = 6.0
 HEIGHT_S = 0.2
 MAX_HEIGHT_M = 3.0
