@@ -71,7 +71,8 @@ def read_rows(path: Path, columns: int) -> npt.NDArray[np.float64]:
         lines = path.read_text(encoding="utf-8").splitlines()
         rows = {n: [float(word) for word in line.split()] for n, line in enumerate(lines, 1)}
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no labels that can be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path}: no labels that can be read: {reason}") from error
     rows = {number: row for number, row in rows.items() if row}
     for number, row in rows.items():
         if len(row) != columns:

@@ -83,10 +83,15 @@ def render(folder: Path, matches: int, processes: int, report: Report = print) -
 def _render(jobs: list[_Job], processes: int, report: Report) -> None:
     context, started = multiprocessing.get_context("spawn"), time.monotonic()
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
-        for number, _ in enumerate(pool.map(_Job.run, jobs), start=1):
-            if number % 20 == 0:
-                left = (time.monotonic() - started) / number * (len(jobs) - number) / 60
-                report(f"rendered {number} of {len(jobs)} matches, about {left:.0f} min left")
+        try:
+            for number, _ in enumerate(pool.map(_Job.run, jobs), start=1):
+                if number % 20 == 0:
+                    left = (time.monotonic() - started) / number * (len(jobs) - number) / 60
+                    report(f"rendered {number} of {len(jobs)} matches, about {left:.0f} min left")
+        except KeyboardInterrupt:  # the pool would finish what it has begun, for a minute
+            for child in multiprocessing.active_children():
+                child.kill()
+            raise
 
 
 def _end_with_parent() -> None:
