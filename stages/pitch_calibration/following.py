@@ -19,9 +19,9 @@ DOUBTS = 3
 # seconds of sightings in one stretch before its camera's place is worth remembering
 SETTLED_S = 1.0
 FIT_MEMORY_S = 2.0
-# for how long looks at points tell whether the network knows such views: a fifth of it is new with
-# a look each 0.2 s, two thirds with one each second
-TRUST_MEMORY_S = 0.9
+# for how long looks at points tell whether the network knows such views: a look each 0.2 s renews a
+# fifth of it. One look alone never takes all trust
+TRUST_MEMORY_S, TRUST_GAIN = 0.9, 0.35
 # what is said before the first look of a shot counts as so old
 LOOK_S = 0.2
 # share of the picture's width by which no camera moves unnoticed
@@ -170,7 +170,7 @@ class Follower:
         """Count how many of the points fit, where there are enough of them to tell."""
         if len(seen) >= self.first_look.min_points:
             news = 1 - np.exp((state.weighed_s - row.time_s) / TRUST_MEMORY_S)
-            state.trust += float(news) * (agreeing / len(seen) - state.trust)
+            state.trust += min(float(news), TRUST_GAIN) * (agreeing / len(seen) - state.trust)
             state.weighed_s = row.time_s
 
     def _start(self, row: Row, seen: Sighting, state: Followed) -> bool:
