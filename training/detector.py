@@ -61,7 +61,7 @@ class DetectorOptions:
     data: Path
     out: Path
     start: Path | None = None
-    steps: int = 3600
+    steps: int = 6000
     minutes: float | None = None
     seed: int = 0
     resume: bool = True

@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument(
-        "--steps", type=int, help="optimiser steps (the recipe's: 3600; pitch 5000)"
+        "--steps", type=int, help="optimiser steps (the recipe's: 6000; pitch 5000)"
     )
     budget.add_argument("--minutes", type=float, help="train so long, at most the recipe's steps")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws other crops")
