@@ -247,15 +247,29 @@ def test_a_box_as_large_as_a_player_is_no_ball() -> None:
 
 
 def test_a_mark_is_distrusted_after_a_while() -> None:
-    known, still = np.zeros((0, 3)), np.array([[100.0, 100, 0.5, 0, 0]])
+    known, still = np.zeros((0, 4)), np.array([[100.0, 100, 0.5, 0, 0]])
+    nothing = np.zeros((0, 2))
     costs = []
     for _ in range(100):
-        known, cost = marks.watch(known, still, 0.04, np.full(9, np.nan), SCALE)
+        known, cost = marks.watch(known, still, 0.04, np.full(9, np.nan), SCALE, nothing)
         costs.append(cost[0])
     # 0.2 s at first sight, 0.04 s a frame: half a second after 8 frames, 1.5 s after 33
     assert costs[7] == 0
     assert 0 < costs[20] < marks.COST
     assert costs[34] == marks.COST
+
+
+@pytest.mark.parametrize("score", [0.2, 0.3, 0.4])
+def test_a_faint_ball_that_rolls_to_rest_stays_seen(score: float) -> None:
+    """Two seconds of rolling and six of lying still, beside two faint boxes a frame elsewhere."""
+    draw = np.random.default_rng(1)
+    roll = walk((-20, 5), (6, 0), 50)
+    path = np.vstack([roll, np.repeat(roll[-1:], 150, axis=0)]) + draw.normal(0, 0.02, (200, 2))
+    boxes = Boxes().ball(path, score).people(200)
+    for _ in range(2):
+        boxes.ball(draw.uniform((-50, -30), (50, 30), (200, 2)), 0.1)
+    told = np.array(status(follow(boxes, 200)))
+    assert (told[5:] == "seen").mean() > 0.95
 
 
 def test_the_smoother_agrees_with_filterpy_s() -> None:

@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from stages.pitch_calibration import camera as cameras
+from stages.pitch_calibration.filtering import Since
 from tests.panning_camera import camera_path, observation_tables, seen_points
 from tests.test_pitch_calibration import answered, errors, places, stage, statuses
 from tests.timeline_runs import assert_cut_invariant, run
@@ -95,6 +96,15 @@ def test_the_expected_error_shrinks_at_rest_but_not_as_if_all_looks_were_news() 
     assert error[200] < 0.9 * error[5]
     # eight more looks that were all independent would leave a third
     assert error[200] > 0.4 * error[5]
+
+
+def test_five_minutes_of_rest_are_worth_one_more_look() -> None:
+    news = [Since(1.0, 0.0, rested_s).news for rested_s in range(1, 301)]
+    assert news[0] == pytest.approx(np.exp(-1 / 8) / 8)
+    # the sum over seconds of exp(-t / 8) / 8 is all but one, however long
+    assert 0.9 < sum(news) < 1.0
+    assert Since(1.0, 0.0).news == pytest.approx(1 / 8)  # a camera that may have moved
+    assert Since(0.2, 0.4, 300.0).news == 1.0  # one that did
 
 
 def test_a_knock_is_followed_and_a_new_rest_begins() -> None:

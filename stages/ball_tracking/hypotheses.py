@@ -34,6 +34,7 @@ BIRTH_COST = 4.0
 ACCELERATION_MPS2 = 10.0
 KICK_MPS = 12.0
 BIRTH_MPS = 12.0
+ROLLS_MPS = 0.5
 CAMERA_NOISE_PX = 0.5
 # a box's centre is off by 0.4 to 0.6 pixels in simulated matches, and by more where pictures blur
 SEEN_PX = 0.7
@@ -104,6 +105,13 @@ def predict(
     hypotheses.covariance = covariance * ground.scale_of(jacobian)[:, None] ** 2
     hypotheses.place = place
     hypotheses.unseen_s = hypotheses.unseen_s + elapsed_s
+
+
+def rolling(hypotheses: Hypotheses, scale: float) -> FloatArray:
+    """Where the best hypothesis expects a ball that rolls, (1, 2), or (0, 2) where none does."""
+    best = int(hypotheses.score.argmax())
+    speed = float(np.hypot(*hypotheses.velocity[best])) / scale
+    return hypotheses.place[[best] if best and speed > ROLLS_MPS else []]
 
 
 def extend(

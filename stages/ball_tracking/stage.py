@@ -22,8 +22,8 @@ from stages.ball_tracking.state import (
 DECISION_S = 1.0
 SMOOTHING_FRAMES = 10
 SCALE_GAIN = 0.1
-# false boxes in a usual frame, followed over about two seconds
-CLUTTER_GAIN = 0.02
+# false boxes in a usual frame, followed for so long
+CLUTTER_MEMORY_S = 2.0
 LEAST_CLUTTER = 0.1
 # a player of a main camera's picture is about a sixteenth of its height: used until one is seen
 USUAL_PERSON_SHARE = 1 / 16
@@ -40,7 +40,7 @@ class BallTrackingStage(TimelineStage[BallTrackingOptions, BallTrackingState]):
     """
 
     name = "ball_tracking"
-    version = 3
+    version = 4
     requires = ("frames", "detections")
     optional = ("calibration",)
     produces = ("ball",)
@@ -63,16 +63,25 @@ class BallTrackingStage(TimelineStage[BallTrackingOptions, BallTrackingState]):
         elapsed_s = float(frames.time_s[index]) - state.clock_s
         state.clock_s = float(frames.time_s[index])
         frames.elapsed_s[index] = elapsed_s
+        peopled = bool(np.isfinite(frames.scale[index]))
         scale = self._scale(state, float(frames.scale[index]))
         frames.scale[index] = scale
         boxes = frames.candidates[index]
         boxes = boxes[np.isfinite(boxes[:, 0])]
         motion = frames.motion[index]
         hypotheses.predict(state.hypotheses, elapsed_s, motion, scale)
-        state.marks, cost = marks.watch(state.marks, boxes, elapsed_s, motion, scale)
+        rolling = hypotheses.rolling(state.hypotheses, scale)
+        state.marks, cost = marks.watch(state.marks, boxes, elapsed_s, motion, scale, rolling)
+        if peopled:  # else it is a close-up, of which no box is read
+            share = 1 - np.exp(-elapsed_s / CLUTTER_MEMORY_S)
+            state.clutter += share * (candidates.false_boxes(boxes[:, 2]) - state.clutter)
+        # a path that goes on where something stays on the pitch loses what lying where expected is
+        # worth; one that begins there, or stays beyond the lines, pays all of the mark's cost
+        beyond = boxes[:, 4] > 0
+        lasting = np.where(beyond, cost, np.minimum(cost, hypotheses.NEAR))
         # one box among many false ones is less likely the ball
-        state.clutter += CLUTTER_GAIN * (candidates.false_boxes(boxes[:, 2]) - state.clutter)
-        boxes[:, 3] -= cost + np.log(max(state.clutter, LEAST_CLUTTER))
+        boxes[:, 3] -= lasting + np.log(max(state.clutter, LEAST_CLUTTER))
+        boxes[:, 4] += cost - lasting
         frames.candidates[index, : len(boxes)] = boxes
         state.hypotheses = hypotheses.extend(
             state.hypotheses, boxes, hypotheses.noise_at(scale), self.options.max_missing_frames

@@ -73,15 +73,15 @@ class Cloud(msgspec.Struct):
 class BallTrackingState(msgspec.Struct):
     """All that the stage knows between two calls.
 
-    `marks` (n, 3) are places in the last frame's pixels where something ball-like was seen, and
-    for how many seconds. `decided` counts the held frames that are decided, `clutter` is how many
-    false boxes a usual frame has.
+    `marks` (n, 4) are places in the last frame's pixels where something ball-like was seen, for how
+    many seconds, and whether the ball rolled there. `decided` counts the held frames that are
+    decided, `clutter` is how many false boxes a usual frame has.
     """
 
     frames: Frames = msgspec.field(default_factory=Frames)
     hypotheses: Hypotheses = msgspec.field(default_factory=Hypotheses)
     cloud: Cloud = msgspec.field(default_factory=Cloud)
-    marks: np.ndarray = _array(np.float64, 3)
+    marks: np.ndarray = _array(np.float64, 4)
     decided: int = 0
     emitted: int = 0
     lines: int = 0

@@ -60,16 +60,33 @@ def moved(belief: Belief, motion: Array, elapsed_s: float, centre: Array) -> Mov
     return Moved(Belief(mean, belief.covariance + np.diag(added)), added, travel)
 
 
-def updated(
-    predicted: Belief, seen: Sighting, since_s: float, travel: float, centre: Array
-) -> Fit | None:
-    """The belief after a sighting, `since_s` seconds and `travel` widths after the last one.
+@dataclass(frozen=True)
+class Since:
+    """What happened since the last sighting: `seconds`, and how far the picture went, in widths.
 
-    A network looks at one view always alike: of another look at it, only a share is news. Where
-    most points contradict the prediction, it is tried again as a much vaguer one.
+    `rested_s` is for how long the camera has stood still by now.
     """
-    share = since_s / MISS_MEMORY_S + travel / MISS_MEMORY_WIDTHS
-    news = replace(seen, share=min(share, 1.0))
+
+    seconds: float
+    travel: float
+    rested_s: float = 0.0
+
+    @property
+    def news(self) -> float:
+        """The share of a sighting that is news: a network looks at one view always alike.
+
+        Of a view that never moves, all looks together are worth one more than the first.
+        """
+        by_time = self.seconds / MISS_MEMORY_S * np.exp(-self.rested_s / MISS_MEMORY_S)
+        return min(float(by_time) + self.travel / MISS_MEMORY_WIDTHS, 1.0)
+
+
+def updated(predicted: Belief, seen: Sighting, since: Since, centre: Array) -> Fit | None:
+    """The belief after a sighting.
+
+    Where most points contradict the prediction, it is tried again as a much vaguer one.
+    """
+    news = replace(seen, share=since.news)
     for doubt in DOUBT:
         vague = Belief(predicted.mean, predicted.covariance * doubt**2)
         fit = adjusted(vague, news, centre, predicted.mean, UPDATE_ROUNDS)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stages.pitch_calibration import camera as cameras
 from stages.pitch_calibration.belief import Belief, Fit, Sighting
-from stages.pitch_calibration.filtering import Moved, moved, updated
+from stages.pitch_calibration.filtering import Moved, Since, moved, updated
 from stages.pitch_calibration.first_look import FirstLook, lasting_part
 
 Array = NDArray[np.float64]
@@ -86,6 +86,8 @@ class Followed(msgspec.Struct):
     # time of the last sighting that fitted, and how many widths the picture has moved since
     seen_s: float = 0.0
     travel: float = 0.0
+    # seconds for which the camera has stood still
+    rested_s: float = 0.0
     # seconds of sightings in this stretch
     stretch_s: float = 0.0
     doubts: int = 0
@@ -139,6 +141,8 @@ class Follower:
         elapsed_s = row.time_s - before.time_s
         predicted = moved(belief, row.motion.reshape(3, 3), elapsed_s, self.centre)
         state.travel += predicted.travel
+        stands = not predicted.added.any()
+        state.rested_s = state.rested_s + elapsed_s if stands else 0.0
         return predicted
 
     def _continue(self, row: Row, predicted: Moved, seen: Sighting, state: Followed) -> bool:
@@ -149,7 +153,8 @@ class Follower:
         if len(seen) == 0:
             return True
         since_s = row.time_s - state.seen_s
-        fit = updated(predicted.belief, seen, since_s, state.travel, self.centre)
+        since = Since(since_s, state.travel, state.rested_s)
+        fit = updated(predicted.belief, seen, since, self.centre)
         if fit is None:
             return False
         self._accept(row, fit, seen, since_s, state)
@@ -182,7 +187,7 @@ class Follower:
         row.believe(fit.belief)
         row.measured, row.misfit = True, fit.misfit
         state.seen_s, state.travel, state.doubts = row.time_s, 0.0, 0
-        state.stretch_s, state.misfit = 0.0, fit.misfit
+        state.stretch_s, state.rested_s, state.misfit = 0.0, 0.0, fit.misfit
         self._weigh(row, seen, fit.agrees.sum(), state)
         return True
 

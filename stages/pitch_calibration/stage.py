@@ -53,7 +53,7 @@ class PitchCalibrationStage(TimelineStage[PitchCalibrationOptions, CalibrationSt
     """
 
     name: ClassVar[str] = "pitch_calibration"
-    version: ClassVar[int] = 11
+    version: ClassVar[int] = 12
     requires: ClassVar[tuple[str, ...]] = ("video_frames", "pitch_observations")
     optional: ClassVar[tuple[str, ...]] = ("detections",)
     knows: ClassVar[tuple[str, ...]] = ("periods",)
