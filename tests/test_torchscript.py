@@ -111,8 +111,20 @@ ALIKE = {
         "Resize", None, np.float32([1, 1, 2, 1.5]), mode="nearest",
         coordinate_transformation_mode="asymmetric", nearest_mode="floor", cubic_coeff_a=-0.75,
     ),
+    "resize by a scale whose sides are all but whole": network(
+        "Resize", None, np.float32([1, 1, 1.3, 1.3]), mode="nearest",
+        coordinate_transformation_mode="asymmetric", nearest_mode="floor",
+    ),
+    "resize by a scale whose places are all but whole": network(
+        "Resize", None, np.float32([1, 1, 1.7, 1.7]), mode="nearest",
+        coordinate_transformation_mode="asymmetric", nearest_mode="floor",
+    ),
     "resize to sizes": network(
         "Resize", None, None, whole(1, 3, 26, 17), mode="nearest",
+        coordinate_transformation_mode="asymmetric", nearest_mode="floor",
+    ),
+    "resize to sizes, places all but whole": network(
+        "Resize", None, None, whole(1, 3, 26, 205), mode="nearest",
         coordinate_transformation_mode="asymmetric", nearest_mode="floor",
     ),
     "sigmoid": network("Sigmoid"),
@@ -181,6 +193,13 @@ REFUSED = {
     "padding by itself": (network("Conv", KERNEL, auto_pad="SAME_UPPER"), "auto_pad=SAME_UPPER"),
     "resize between pixels": (
         network("Resize", None, np.float32([1, 1, 2, 2]), mode="linear"), "nearest pixel alone",
+    ),
+    "resize of channels": (
+        network(
+            "Resize", None, np.float32([1, 2, 2, 2]), mode="nearest",
+            coordinate_transformation_mode="asymmetric", nearest_mode="floor",
+        ),
+        "height and width alone",
     ),
     "resize, nothing said": (
         network("Resize", None, np.float32([1, 1, 2, 2])), "nearest pixel alone",

@@ -183,16 +183,19 @@ def _resize(
     keys = ("mode", "coordinate_transformation_mode", "nearest_mode")
     if tuple(given[key] for key in keys) != nearest:
         raise InputError("TorchScript: Resize is translated for the nearest pixel alone")
+    shape = torch.tensor(x.shape)
     if sizes is not None:
-        before, wanted = list(x.shape[:2]), sizes.tolist()
-        result = functional.interpolate(x, size=wanted[2:], mode="nearest")
+        scales = sizes / shape
     else:
         assert scales is not None
-        before, wanted = [1, 1], scales.tolist()
-        result = functional.interpolate(x, scale_factor=wanted[2:], mode="nearest")
-    if len(wanted) != 4 or wanted[:2] != before:
+        sizes = (shape * scales).long()
+    if x.dim() != 4 or scales[:2].tolist() != [1, 1]:
         raise InputError("TorchScript: Resize is translated for height and width alone")
-    return result
+    # not `interpolate`: it multiplies by the inverse, and so takes a neighbour here and there
+    for axis in (3, 2):
+        places = (torch.arange(int(sizes[axis])) / scales[axis]).long()
+        x = x.index_select(axis, places.clamp(max=x.shape[axis] - 1))
+    return x
 
 
 def _gemm(given: _Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
