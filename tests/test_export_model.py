@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from api.command_line import main
 from domain.errors import ConfigurationError, InputError, ResourceError
 from infrastructure.conversion import PRECISIONS_OF_FORM, convert
+from infrastructure.conversion.converting import _beside
 from infrastructure.conversion.quantising import kept_in_float, last_convolutions
 from infrastructure.conversion.source import read_source, settled
 from infrastructure.conversion.tensorrt import framed
@@ -216,6 +217,15 @@ def test_an_operator_without_translation_is_named(tmp_path):
     path = one_operator(tmp_path / "odd.onnx", "Sinh")
     with pytest.raises(InputError, match="the operator Sinh is not translated"):
         convert(path, "torchscript", tmp_path / "odd.torchscript", size=(32, 32))
+
+
+def test_a_target_that_became_a_folder_is_told_with_the_reason(tmp_path):
+    """`shutil` has no `strerror` for it: the message ended in None."""
+    target = tmp_path / "a.onnx"
+    target.mkdir()
+    (target / "a.onnx").touch()
+    with pytest.raises(ResourceError, match=r"a\.onnx: .*already exists$"):
+        _beside(target, lambda path: path.touch())
 
 
 class TestTensorRT:

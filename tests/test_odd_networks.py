@@ -211,6 +211,9 @@ ODD_NAMES = [
     "7",
     "(" * 9999,
     "{0: None}",
+    "{1e999: 'a'}",
+    "{0: 'a', 0.5: 'b'}",  # one would take the other's place
+    "{0: 'a', '0': 'b'}",
 ]
 
 
@@ -219,8 +222,18 @@ class TestMetadata:
     def test_odd_names_are_one_line(self, names):
         model = chain(1)
         helper.set_model_props(model, {"names": names})
-        with pytest.raises(InputError, match=r"^the file's names: expected [^\n]{,150}$"):
-            onnx_names(model)
+        said = r"^model file odd\.onnx: the file's names: expected [^\n]{,150}$"
+        with pytest.raises(InputError, match=said):
+            onnx_names(model, Path("odd.onnx"))
+
+    @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+    def test_the_file_with_odd_names_is_named(self, backend, tmp_path):
+        """Where a network is run, and where it is carried over."""
+        path = saved(chain(1), tmp_path / "odd.onnx", names="7")
+        with pytest.raises(InputError, match=r"odd\.onnx: the file's names: expected"):
+            load(path, identify(path, backend), SIZE, threads=1)
+        with pytest.raises(InputError, match=r"odd\.onnx: the file's names: expected"):
+            convert(path, "openvino", tmp_path / "odd.xml")
 
     @pytest.mark.parametrize("size", ["axb", "64", "[0, 64]", "[64]", "[64.5, 64]", "64x-32"])
     def test_odd_sizes_are_one_line(self, size, tmp_path):
@@ -287,5 +300,6 @@ class TestCommand:
     def test_a_shipped_network_has_two_names(self, given, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         assert main(["export-model", given, "--format", "onnx", "--out", "a.onnx"]) == 0
-        shipped = onnx_names(onnx.load(str(models_folder() / "pitch.onnx")))
-        assert onnx_names(onnx.load("a.onnx")) == shipped
+        shipped = onnx.load(str(models_folder() / "pitch.onnx"))
+        written = onnx.load("a.onnx")
+        assert onnx_names(written, Path("a.onnx")) == onnx_names(shipped, Path("pitch.onnx"))

@@ -56,13 +56,13 @@ def convert(
         raise ConfigurationError(
             f"--size: the {form} file takes pictures of any size, as {source.name} does"
         )
-    size = size_of(model, size)
+    names, size = onnx_names(model, source), size_of(model, size)
     if precision == "int8":
         from infrastructure.conversion.quantising import quantised
 
         assert images
         model = quantised(model, images, size)
-    return _beside(target, lambda path: _write(model, form, precision, size, path))
+    return _beside(target, lambda path: _write(model, names, form, precision, size, path))
 
 
 def _refuse(form: str, target: Path, precision: str, images: Path | None) -> None:
@@ -96,24 +96,31 @@ def _beside(target: Path, write: Callable[[Path], None]) -> Path:
             for made in sorted(Path(folder).iterdir()):  # OpenVINO's weights before its network
                 shutil.move(made, target.parent / made.name)
     except OSError as error:
-        raise ResourceError(f"{target}: {error.strerror}") from error
+        raise ResourceError(f"{target}: {error.strerror or error}") from error
     return target
 
 
-def _write(model: Any, form: str, precision: str, size: tuple[int, int], path: Path) -> None:
+def _write(
+    model: Any,
+    names: tuple[str, ...],
+    form: str,
+    precision: str,
+    size: tuple[int, int],
+    path: Path,
+) -> None:
     if form == "onnx":
         _check(model)
         onnx.save(model, str(path))
     elif form == "openvino":
-        _write_openvino(model, path, halved=precision == "f16")
+        _write_openvino(model, names, path, halved=precision == "f16")
     elif form == "torchscript":
         from infrastructure.conversion.torchscript import write_torchscript
 
-        write_torchscript(settled(model, size), _facts(model, size), path)
+        write_torchscript(settled(model, size), _facts(model, names, size), path)
     else:
         from infrastructure.conversion.tensorrt import write_engine
 
-        write_engine(settled(model, size), _facts(model, size), precision, path)
+        write_engine(settled(model, size), _facts(model, names, size), precision, path)
 
 
 def _check(model: Any) -> None:
@@ -124,20 +131,20 @@ def _check(model: Any) -> None:
         raise InputError(f"not a valid ONNX network: {said}") from error
 
 
-def _facts(model: Any, size: tuple[int, int]) -> dict[str, Any]:
+def _facts(model: Any, names: tuple[str, ...], size: tuple[int, int]) -> dict[str, Any]:
     """What TorchScript and engines say of themselves, with Ultralytics' keys for names and size."""
-    names = {str(index): name for index, name in enumerate(onnx_names(model))}
+    numbered = {str(index): name for index, name in enumerate(names)}
     said = {key: value for key, value in metadata_of(model).items() if key != "input_size"}
-    return {**said, "names": names, "imgsz": list(size)}
+    return {**said, "names": numbered, "imgsz": list(size)}
 
 
-def _write_openvino(model: Any, path: Path, *, halved: bool) -> None:
+def _write_openvino(model: Any, names: tuple[str, ...], path: Path, *, halved: bool) -> None:
     from infrastructure.inference.openvino_backend import write_openvino
 
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "network.onnx"
         onnx.save(model, str(plain))
         try:
-            write_openvino(plain, onnx_names(model), metadata_of(model), path, halved=halved)
+            write_openvino(plain, names, metadata_of(model), path, halved=halved)
         except InputError as error:  # it names a file that is gone
             raise InputError("OpenVINO cannot read this network") from error

@@ -132,7 +132,7 @@ def _model(
 ) -> Note:
     path = model_path(kind, configuration)
     identity = identify(path, gpu_enabled=configuration.gpu_enabled)
-    names = onnx_names(read_onnx(path)) if path.suffix.lower() == ".onnx" else ()
+    names = onnx_names(read_onnx(path), path) if path.suffix.lower() == ".onnx" else ()
     said = f"{name}: {path}, sha256 {identity.sha256}, {identity.backend} {identity.precision}"
     classes = f", classes {' '.join(names)}" if names else ""
     return good(f"{said}{classes}{_ran(name, kind, configuration) if deep else ''}")

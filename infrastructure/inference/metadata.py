@@ -23,7 +23,7 @@ def names_in(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     value = _read(metadata.get("names"))
     try:
         return _ordered(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(
             f"the file's names: expected {{0: 'player', ...}} or ['player', ...], "
             f"actual {_shown(value)}"
@@ -52,6 +52,8 @@ def size_in(metadata: Mapping[str, Any]) -> tuple[int, int] | None:
 def _ordered(value: Any) -> tuple[str, ...]:
     if isinstance(value, dict):
         numbered = {int(index): name for index, name in value.items()}
+        if len(numbered) < len(value) or any(int(index) != float(index) for index in value):
+            raise ValueError
         value = [numbered[index] for index in sorted(numbered)]
     if value in (None, ""):
         return ()

@@ -33,9 +33,16 @@ def read_onnx(path: Path) -> Any:
     return model
 
 
-def onnx_names(model: Any) -> tuple[str, ...]:
-    """The class names in the metadata of an ONNX model; empty without them."""
-    return names_in({entry.key: entry.value for entry in model.metadata_props})
+def onnx_names(model: Any, path: Path) -> tuple[str, ...]:
+    """The class names in the metadata of the ONNX model from `path`; empty without them.
+
+    Raises:
+        InputError: there is something else under their key.
+    """
+    try:
+        return names_in({entry.key: entry.value for entry in model.metadata_props})
+    except InputError as error:
+        raise InputError(f"model file {path}: {error}") from error
 
 
 def is_of_one_size(path: Path) -> bool:

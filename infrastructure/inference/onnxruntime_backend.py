@@ -25,7 +25,7 @@ class OnnxRuntimeModel:
     def __init__(
         self, path: Path, input_size: tuple[int, int], threads: int, *, cuda: bool
     ) -> None:
-        self.names = onnx_names(read_onnx(path))
+        self.names = onnx_names(read_onnx(path), path)
         self._session = _session(path, cuda)
         self._canvas = Canvas(input_size, _fixed_size(path, self._session), path.name)
         self._input = self._session.get_inputs()[0].name

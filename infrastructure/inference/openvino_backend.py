@@ -32,7 +32,7 @@ class OpenVINOModel:
     ) -> None:
         parsed = _parse(path)
         network = _read(path)
-        self.names = onnx_names(parsed) if parsed else _labels(network)
+        self.names = onnx_names(parsed, path) if parsed else _labels(network)
         self._canvas = _fix_shape(path, network, input_size)
         self._outputs = len(network.outputs)
         self._queue = ov.AsyncInferQueue(
