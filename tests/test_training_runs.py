@@ -147,14 +147,43 @@ class TestOtherOptions:
         with pytest.raises(InputError, match=r"x\.pt: no checkpoint that can be read"):
             a_run(Progress()).restore(tmp_path / "x.pt")
 
+    @pytest.mark.parametrize("part", ["model", "average", "optimizer", "step"])
+    @pytest.mark.parametrize("other", [None, {}])
+    def test_a_checkpoint_without_a_part(
+        self, tmp_path: Path, part: str, other: dict[str, int] | None
+    ) -> None:
+        path = tmp_path / "x.pt"
+        a_run(Progress(2, 1.0)).save(path)
+        state = torch.load(path, weights_only=True)
+        del state[part]
+        torch.save(state if other is None else {**state, part: other}, path)
+        with pytest.raises(InputError, match=r"x\.pt: no checkpoint that can be read[^\n]*$"):
+            a_run(Progress()).restore(path)
+
+    def test_a_checkpoint_of_a_network_that_was_another(self, tmp_path: Path) -> None:
+        a_run(Progress()).save(tmp_path / "x.pt")
+        run = a_run(Progress())
+        run.model = torch.nn.Linear(4, 2)
+        with pytest.raises(InputError, match=r"x\.pt: no checkpoint that can be read[^\n]*$"):
+            run.restore(tmp_path / "x.pt")
+
     def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(ResourceError, match="cannot be written"):
             a_run(Progress()).save(tmp_path / "file" / "x.pt")
         with pytest.raises(InputError, match="not a folder"):
             replace(OPTIONS, out=tmp_path / "file").plan().prepare()
-        with pytest.raises(ResourceError, match="cannot be made"):
+        with pytest.raises(ResourceError, match="cannot be used"):
             replace(OPTIONS, out=tmp_path / "file" / "out").plan().prepare()
+
+    def test_a_folder_that_cannot_be_looked_at(self, tmp_path: Path) -> None:
+        """By names too long: who may do everything is never refused for want of rights."""
+        deep = tmp_path.joinpath(*["d" * 200] * 30)
+        deep = Path(str(deep)[:4090])  # paths end at 4096, within the checkpoint's name
+        deep.mkdir(parents=True)
+        for folder in (tmp_path / ("d" * 300), deep):
+            with pytest.raises(ResourceError, match=r"cannot be used: File name too long$"):
+                replace(OPTIONS, out=folder).plan().prepare()
 
     def test_the_recipe_is_of_what_changes_the_weights(self, tmp_path: Path) -> None:
         """Of `start` the bytes count, not the name of the file."""

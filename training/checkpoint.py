@@ -16,6 +16,7 @@ from torch import nn
 from domain.errors import InputError, ResourceError
 
 _NOT_THE_WEIGHTS = {"data", "out", "start", "resume", "threads", "checkpoint_every", "score_every"}
+_UNREADABLE = "no checkpoint that can be read: give another --out, or --afresh to begin anew"
 
 Recipe = Mapping[str, int | float | str | None]
 """The options of a run that change its weights, by name."""
@@ -97,13 +98,16 @@ class Run:
         """Restore all that `save` wrote; only tensors and plain values are read.
 
         Raises:
-            InputError: as `read_checkpoint`.
+            InputError: as `read_checkpoint`, or it lacks a part or is of another network.
         """
         state = read_checkpoint(path, self.recipe)
-        self.model.load_state_dict(state["model"])
-        self.average.model.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.progress = Progress(step=int(state["step"]), seconds=float(state["seconds"]))
+        try:
+            self.model.load_state_dict(state["model"])
+            self.average.model.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.progress = Progress(step=int(state["step"]), seconds=float(state["seconds"]))
+        except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{path}: {_UNREADABLE}") from error
 
 
 def write_whole(state: Mapping[str, object], path: Path) -> None:
@@ -131,9 +135,7 @@ def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
         of = state["recipe"]
     except (OSError, RuntimeError, EOFError, UnpicklingError, LookupError, TypeError) as error:
-        raise InputError(
-            f"{path}: no checkpoint that can be read: give another --out, or --afresh to begin anew"
-        ) from error
+        raise InputError(f"{path}: {_UNREADABLE}") from error
     if of != fingerprint(recipe):
         differing = _differences(state.get("options"), recipe)
         raise InputError(

@@ -191,16 +191,16 @@ class Plan:
 
         Raises:
             InputError: `folder` is none, or holds a run with another recipe.
-            ResourceError: it cannot be made.
+            ResourceError: it cannot be made or entered.
         """
-        if self.folder.exists() and not self.folder.is_dir():
-            raise InputError(f"--out {self.folder}: not a folder")
-        if self.resumes:
-            read_checkpoint(self.checkpoint, self.recipe)
         try:
+            if self.folder.exists() and not self.folder.is_dir():
+                raise InputError(f"--out {self.folder}: not a folder")
+            if self.resumes:
+                read_checkpoint(self.checkpoint, self.recipe)
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ResourceError(f"--out {self.folder}: cannot be made: {error.strerror}") from error
+            raise ResourceError(f"--out {self.folder}: cannot be used: {error.strerror}") from error
 
 
 Losses = tuple[torch.Tensor, dict[str, float]]
