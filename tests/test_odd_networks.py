@@ -210,6 +210,7 @@ ODD_NAMES = [
     "{[]: 1}",
     "7",
     "(" * 9999,
+    "0x" + "f" * 5000,
     "{0: None}",
     "{1e999: 'a'}",
     "{0: 'a', 0.5: 'b'}",  # one would take the other's place

@@ -79,5 +79,8 @@ def _read(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    text = ascii(value)
+    try:
+        text = ascii(value)
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number too long to show"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
