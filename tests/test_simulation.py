@@ -261,7 +261,7 @@ def test_every_formation_keeps_its_shape_at_kick_off() -> None:
         ({"seconds": 0.0}, "seconds"),
         ({"fps": 500.0}, "fps"),
         ({"width": 1281}, "width"),
-        ({"camera": "drone"}, "camera"),
+        ({"camera": "blimp"}, "camera"),
         ({"home_formation": "2-3-5"}, "home_formation"),
     ],
 )
