@@ -56,7 +56,8 @@ def written(form: Form, folder: Path, images: Path) -> Path:
     path = folder / f"detector-{form.stored}{form.suffix}"
     if not path.is_file():
         shipped = models_folder() / "detector.onnx"
-        convert(shipped, form.format, path, form.stored, images=images)
+        given = images if form.stored == "int8" else None
+        convert(shipped, form.format, path, form.stored, images=given)
     return path
 
 
