@@ -32,6 +32,12 @@ class Planned:
     take: Callable[[Path, Answers], Section]
 
 
+_COLLECTED = Planned(
+    collected.NAME,
+    "Real tracking with collected events",
+    (str(collected.FOLDER),),
+    collected.section,
+)
 FULL = (
     Planned(
         real_frames.NAME, "Real frames", ("players", "pitch"), real_frames.section,
@@ -39,10 +45,7 @@ FULL = (
     Planned(sweep.NAME, "Resolution and quality", ("players", "pitch"), sweep.section),
     Planned(no_pitch.NAME, "Pictures without a football pitch", ("players",), no_pitch.section),
     Planned(strangers.NAME, "A stranger's footage", strangers.FOLDERS, strangers.section),
-    Planned(
-        collected.NAME, "Real tracking with collected events", (str(collected.FOLDER),),
-        collected.section,
-    ),
+    _COLLECTED,
     Planned(
         clips_by_hand.NAME, "Real clips labelled by hand", clips_by_hand.FOLDERS,
         clips_by_hand.section,
@@ -60,7 +63,7 @@ QUICK = (
         real_frames.NAME, "Real frames", ("players", "pitch"),
         lambda data, answers: real_frames.section(data, answers, every=QUICK_EVERY),
     ),
-    FULL[4],
+    _COLLECTED,
     Planned(
         simulated.NAME, "Simulated matches", (),
         lambda _, answers: simulated.section(answers, simulated.QUICK_CASES),
